@@ -1,0 +1,225 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/pnet"
+	basichost "github.com/libp2p/go-libp2p/p2p/host/basic"
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Mode is the master switch.
+type Mode string
+
+// Modes of the master switch.
+const (
+	ModeOff Mode = "off" // no socket, no dial, no packet: no host is built
+	ModeLAN Mode = "lan" // on-link addresses only, mDNS, no Kademlia, no relay
+	ModeOn  Mode = "on"  // everything
+)
+
+// Role says what a host is for.
+type Role string
+
+// Roles of a host.
+const (
+	RoleGateway Role = "gateway" // serves enrolled peers
+	RolePeer    Role = "peer"    // reaches gateways; nobody reaches it but those
+	RoleHive    Role = "hive"    // bootstrap and relay; built by NewHive
+)
+
+var (
+	// ErrOff says that a host was asked for although the master switch is off.
+	ErrOff = errors.New(`p2p is off; set p2p = "lan" or "on"`)
+	// ErrClosed says that the host has been closed.
+	ErrClosed = errors.New("p2p host is closed")
+)
+
+// Config is what a host is built from. Key, Mode and Role are required.
+type Config struct {
+	Key crypto.PrivKey
+	// Listen holds the TCP addresses to listen on. A peer should listen too (port 0 will do): a port without a
+	// listener cannot be punched through a NAT.
+	Listen []ma.Multiaddr
+	Mode   Mode
+	Role   Role
+	// Hives are the configured bootstrap and relay hosts, with addresses. Unused in mode lan.
+	Hives []peer.AddrInfo
+	// PSK fences the network off from everyone without it. It authorises nobody.
+	PSK pnet.PSK
+	// Auth says who is known. Nil: only hives and peers this host connects to by itself.
+	Auth Authorizer
+	// TicketOpen reports whether strangers may connect because a ticket could be redeemed. Nil: never.
+	TicketOpen func() bool
+	// StateDir holds saved addresses and the sequence of the address record. Empty: nothing is kept.
+	StateDir string
+	// Inbound bounds inbound connections; zero means 256. Memory for windows grows with it beyond 64 MiB.
+	Inbound int
+	// HalfOpen bounds connections before authentication.
+	HalfOpen HalfOpen
+	// NoMDNS leaves out multicast discovery.
+	NoMDNS bool
+	// Now is the best known time, for weekly discovery keys. Nil means time.Now.
+	Now        func() time.Time
+	UserAgent  string
+	Log        *slog.Logger          // nil: silent
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+func (c *Config) check() error {
+	switch c.Mode {
+	case ModeLAN, ModeOn:
+	case ModeOff:
+		return ErrOff
+	default:
+		return fmt.Errorf(`p2p mode %q is unknown; use "off", "lan" or "on"`, c.Mode)
+	}
+	if c.Key == nil {
+		return errors.New("p2p host needs a key")
+	}
+	if c.Inbound == 0 {
+		c.Inbound = defaultInbound
+	}
+	if c.Mode == ModeLAN {
+		c.Hives = nil
+	}
+	if c.TicketOpen == nil {
+		c.TicketOpen = func() bool { return false }
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = "peerbee"
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// Host is a libp2p host with Noise over TCP and nothing else, guarded by its gater. It listens from NewHost on;
+// Serve runs what keeps it reachable.
+type Host struct {
+	host.Host
+
+	cfg     Config
+	log     *slog.Logger
+	bus     event.Bus
+	basic   *basichost.BasicHost
+	gate    *gater
+	metrics *hostMetrics
+
+	ctx        context.Context // ends with Close
+	cancel     context.CancelFunc
+	background sync.WaitGroup
+	closeOnce  sync.Once
+	closeErr   error
+	closers    []func() error // in order of construction
+}
+
+// NewHost builds a gateway's or a peer's host and starts listening.
+func NewHost(cfg Config) (*Host, error) {
+	if cfg.Role != RoleGateway && cfg.Role != RolePeer {
+		return nil, fmt.Errorf("p2p role %q is not a host's; use gateway or peer", cfg.Role)
+	}
+	return buildHost(cfg)
+}
+
+// Serve runs the host's upkeep until ctx ends or the host is closed. It may be called again after it returned.
+func (h *Host) Serve(ctx context.Context) error {
+	if h.ctx.Err() != nil {
+		return ErrClosed
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(h.ctx, cancel)
+	defer stop()
+
+	var tasks sync.WaitGroup
+	for _, task := range h.tasks() {
+		tasks.Go(func() { task(ctx) })
+	}
+	tasks.Wait()
+	return nil
+}
+
+// tasks lists what Serve runs side by side; each ends with its context.
+func (h *Host) tasks() []func(context.Context) {
+	return []func(context.Context){h.sweepStrangers}
+}
+
+// Close ends every connection and everything the host has started. It is safe to call more than once.
+func (h *Host) Close() error {
+	h.closeOnce.Do(func() {
+		h.cancel()
+		h.background.Wait()
+		h.closeErr = h.closeAll()
+	})
+	return h.closeErr
+}
+
+func (h *Host) closeAll() error {
+	var errs []error
+	for i := len(h.closers) - 1; i >= 0; i-- {
+		errs = append(errs, h.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// Revoke refuses p from now on and ends its connections and the streams on them. It returns at once; the
+// connections end in the background.
+func (h *Host) Revoke(p peer.ID) {
+	h.gate.deny(p)
+	h.closePeer(p)
+}
+
+// Allow takes back a Revoke. What p may do is still the Authorizer's word.
+func (h *Host) Allow(p peer.ID) { h.gate.allow(p) }
+
+// closePeer runs in the background because closing waits for the other side's socket.
+func (h *Host) closePeer(p peer.ID) {
+	h.background.Go(func() {
+		if err := h.Network().ClosePeer(p); err != nil {
+			h.log.Debug("closing a peer's connections", "peer", ShortID(p), "err", err)
+		}
+	})
+}
+
+const (
+	sweepEvery = 15 * time.Second
+	// strangerLife is what redeeming a ticket, or a hive's dial back, may take.
+	strangerLife = time.Minute
+)
+
+// sweepStrangers closes connections of peers that came in through an open ticket, or were known once, and have no
+// reason to stay.
+func (h *Host) sweepStrangers(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, c := range h.Network().Conns() {
+			p := c.RemotePeer()
+			if c.Stat().Direction == network.DirInbound && time.Since(c.Stat().Opened) > strangerLife && !h.gate.mayStay(p) {
+				h.log.Info("closing a stranger's connection", "peer", ShortID(p))
+				h.closePeer(p)
+			}
+		}
+	}
+}
