@@ -1,0 +1,4 @@
+package mt
+
+// ExchangeCount is the number of requests described.
+func ExchangeCount() int { return len(exchanges) }
