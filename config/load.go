@@ -67,17 +67,23 @@ func Load(path string, optional bool) (Config, error) {
 func readFile(path string, c *Config) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return FileError{Path: path, Reason: "cannot be read: " + plain(err),
-			Hint: "check the path, or run without --config to use the defaults"}.wrap(err)
+		return FileError{
+			Path: path, Reason: "cannot be read: " + plain(err),
+			Hint: "check the path, or run without --config to use the defaults",
+		}.wrap(err)
 	}
 	if info.Size() > maxFile {
-		return &FileError{Path: path, Reason: fmt.Sprintf("is %d bytes; a configuration is at most %d", info.Size(), maxFile),
-			Hint: "name the right file with --config"}
+		return &FileError{
+			Path: path, Reason: fmt.Sprintf("is %d bytes; a configuration is at most %d", info.Size(), maxFile),
+			Hint: "name the right file with --config",
+		}
 	}
 	data, err := os.ReadFile(path) // #nosec G304 -- the path is the administrator's own
 	if err != nil {
-		return FileError{Path: path, Reason: "cannot be read: " + plain(err),
-			Hint: "the daemon's user needs read access: sudo chgrp peerbee " + path}.wrap(err)
+		return FileError{
+			Path: path, Reason: "cannot be read: " + plain(err),
+			Hint: "the daemon's user needs read access: sudo chgrp peerbee " + path,
+		}.wrap(err)
 	}
 	return decode(path, data, c)
 }
@@ -95,8 +101,10 @@ func decode(path string, data []byte, c *Config) error {
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
 		row, col := bad.Position()
-		return &FileError{Path: path, Line: row, Column: col, Key: dotted(bad.Key()), Reason: tidy(bad.Error()),
-			Hint: "correct the line, then run: peerbee config check --config " + path}
+		return &FileError{
+			Path: path, Line: row, Column: col, Key: dotted(bad.Key()), Reason: tidy(bad.Error()),
+			Hint: "correct the line, then run: peerbee config check --config " + path,
+		}
 	}
 	if err != nil {
 		return &FileError{Path: path, Reason: tidy(err.Error()), Hint: "correct the file, then run: peerbee config check --config " + path}

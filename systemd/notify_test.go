@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -44,8 +45,10 @@ func TestMessagesReachTheSocket(t *testing.T) {
 func TestWatchdogStopsWhenNotAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pings, healthy := 0, true
-		n := &Notifier{log: slog.New(slog.DiscardHandler), interval: 10 * time.Second,
-			send: func(string) (bool, error) { pings++; return true, nil }}
+		n := &Notifier{
+			log: slog.New(slog.DiscardHandler), interval: 10 * time.Second,
+			send: func(string) (bool, error) { pings++; return true, nil },
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- n.Serve(ctx, func(context.Context) bool { return healthy }) }()
@@ -61,7 +64,7 @@ func TestWatchdogStopsWhenNotAlive(t *testing.T) {
 			t.Errorf("a daemon that is not alive still pinged: %d", pings)
 		}
 		cancel()
-		if err := <-done; err != context.Canceled {
+		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("Serve returned %v", err)
 		}
 	})

@@ -143,7 +143,9 @@ func (s *Server) Serve(ctx context.Context) error {
 		if srv.Shutdown(stop) != nil {
 			err = srv.Close()
 		}
-		<-done
+		if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
 		return errors.Join(ctx.Err(), err)
 	case err := <-done:
 		return fmt.Errorf("local API: %w", err)
@@ -155,8 +157,10 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 		return nil, fmt.Errorf("folder of the local socket: %w", err)
 	}
 	if c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", s.path); err == nil {
-		return nil, errors.Join(&Error{Text: "another peerbee daemon answers on " + s.path,
-			Hint: "stop it first: sudo systemctl stop peerbee"}, c.Close())
+		return nil, errors.Join(&Error{
+			Text: "another peerbee daemon answers on " + s.path,
+			Hint: "stop it first: sudo systemctl stop peerbee",
+		}, c.Close())
 	}
 	if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("old local socket: %w", err)
@@ -186,7 +190,7 @@ func (s *Server) serve(route Route) http.Handler {
 		req := &Request{Request: r, Caller: caller}
 		switch {
 		case route.Stream != nil:
-			s.stream(w, req, route)
+			s.stream(r.Context(), w, req, route)
 		case route.Raw != nil:
 			contentType, body, err := route.Raw(r.Context(), req)
 			if err != nil {
@@ -228,7 +232,7 @@ func (s *Server) write(w http.ResponseWriter, body []byte) {
 
 // stream flushes each line: a reading is on the screen when it arrives. A failure after the first line ends the
 // stream with a line {"error": ...}.
-func (s *Server) stream(w http.ResponseWriter, r *Request, route Route) {
+func (s *Server) stream(ctx context.Context, w http.ResponseWriter, r *Request, route Route) {
 	flusher := http.NewResponseController(w)
 	enc := json.NewEncoder(w)
 	started := false
@@ -239,7 +243,7 @@ func (s *Server) stream(w http.ResponseWriter, r *Request, route Route) {
 			w.WriteHeader(http.StatusOK)
 		}
 	}
-	err := route.Stream(r.Context(), r, func(v any) error {
+	err := route.Stream(ctx, r, func(v any) error {
 		start()
 		if v == nil { // only show the caller that the stream stands
 			return flusher.Flush()
@@ -252,7 +256,7 @@ func (s *Server) stream(w http.ResponseWriter, r *Request, route Route) {
 	switch {
 	case err == nil:
 		start()
-	case r.Context().Err() != nil:
+	case ctx.Err() != nil:
 	case !started:
 		writeError(w, err)
 	default:

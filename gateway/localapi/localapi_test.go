@@ -88,7 +88,8 @@ func TestCallsAndErrors(t *testing.T) {
 }
 
 func TestStreamEndsWithItsError(t *testing.T) {
-	c := serve(t, localapi.Route{Pattern: "GET /v1/count", Right: localapi.RightRead,
+	c := serve(t, localapi.Route{
+		Pattern: "GET /v1/count", Right: localapi.RightRead,
 		Stream: func(_ context.Context, _ *localapi.Request, emit func(any) error) error {
 			for i := range 3 {
 				if err := emit(i); err != nil {
@@ -96,7 +97,8 @@ func TestStreamEndsWithItsError(t *testing.T) {
 				}
 			}
 			return localapi.Errorf(http.StatusGone, "the source ended")
-		}})
+		},
+	})
 	var got []string
 	err := c.Stream(t.Context(), "/v1/count", func(line json.RawMessage) error {
 		got = append(got, string(line))

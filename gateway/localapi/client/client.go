@@ -110,11 +110,10 @@ func errorIn(line []byte) *localapi.Error {
 	if !bytes.HasPrefix(line, []byte(`{"error":`)) {
 		return nil
 	}
-	e := new(localapi.Error)
-	if json.Unmarshal(line, e) != nil || e.Text == "" {
-		return nil
+	if e := new(localapi.Error); json.Unmarshal(line, e) == nil && e.Text != "" {
+		return e
 	}
-	return e
+	return nil
 }
 
 func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
@@ -149,11 +148,15 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return &localapi.Error{Text: "no peerbee daemon answers on " + c.socket,
-			Hint: "start it: sudo systemctl start peerbee (or peerbee daemon); another socket: --socket PATH"}
+		return &localapi.Error{
+			Text: "no peerbee daemon answers on " + c.socket,
+			Hint: "start it: sudo systemctl start peerbee (or peerbee daemon); another socket: --socket PATH",
+		}
 	case errors.Is(err, os.ErrPermission):
-		return &localapi.Error{Text: "you may not open " + c.socket,
-			Hint: "sudo adduser $USER peerbee, then log in again; or run the command with sudo"}
+		return &localapi.Error{
+			Text: "you may not open " + c.socket,
+			Hint: "sudo adduser $USER peerbee, then log in again; or run the command with sudo",
+		}
 	}
 	return err
 }
