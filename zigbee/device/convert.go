@@ -10,6 +10,12 @@ import (
 	"github.com/peerbee/peerbee/zigbee/zcl"
 )
 
+// unknown reports whether the device says that it does not know; an infinite number says no more.
+func unknown(a *zcl.Attribute) bool {
+	f, isFloat := a.Value.(float64)
+	return a.Invalid() || isFloat && math.IsInf(f, 0)
+}
+
 // number gives a decoded value as a float; false for what is no number.
 func number(value any) (float64, bool) {
 	switch v := value.(type) {

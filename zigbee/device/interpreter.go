@@ -80,8 +80,8 @@ func (in *Interpreter) apply(dst []Measure, endpoint uint8, cluster uint16, a *z
 		}
 	case kindUnit:
 		return in.meter(dst, endpoint, r, a)
-	case kindLinear:
-		if r.cluster == zcl.ClusterPressure && in.betterPressure(endpoint, all) {
+	case kindLinear, kindScaled:
+		if r.cluster == zcl.ClusterPressure && in.superseded(endpoint, r, all) {
 			return dst
 		}
 	}
@@ -89,7 +89,7 @@ func (in *Interpreter) apply(dst []Measure, endpoint uint8, cluster uint16, a *z
 	if !known {
 		return dst
 	}
-	if value == nil && !a.Invalid() {
+	if value == nil && !unknown(a) {
 		return append(dst, in.raw(endpoint, cluster, a))
 	}
 	return append(dst, Measure{Property: in.names.name(endpoint, cluster, r.property), Value: value, Unit: r.unit})
@@ -98,7 +98,7 @@ func (in *Interpreter) apply(dst []Measure, endpoint uint8, cluster uint16, a *z
 // value converts an attribute. It is nil for an invalid value and for one of a type the rule cannot take; known
 // is false while the device has not told what it needs.
 func (in *Interpreter) value(endpoint uint8, r *rule, a *zcl.Attribute) (value any, known bool) {
-	if a.Invalid() {
+	if unknown(a) {
 		return nil, true
 	}
 	switch r.kind {
@@ -169,14 +169,21 @@ func meterProperty(r *rule, code int64) (property, unit string, factor float64, 
 	return u.total, u.totalUnit, 1, true
 }
 
-// betterPressure reports whether a report also holds the scaled pressure, which has more digits.
-func (in *Interpreter) betterPressure(endpoint uint8, all []zcl.Attribute) bool {
-	_, scaleKnown := in.memory[memoryKey{endpoint, attributeKey{zcl.ClusterPressure, zcl.AttrPressureScale}}]
-	if !scaleKnown {
-		return false
+// superseded reports whether a report holds the pressure in a better form too: scaled, which has more digits, or
+// plain where the scaled value is unknown.
+func (in *Interpreter) superseded(endpoint uint8, r *rule, all []zcl.Attribute) bool {
+	_, usable := in.memory[memoryKey{endpoint, attributeKey{zcl.ClusterPressure, zcl.AttrPressureScale}}]
+	usable = usable && told(all, zcl.AttrPressureScaled)
+	if r.kind == kindScaled {
+		return !usable && told(all, zcl.AttrMeasuredValue)
 	}
+	return usable
+}
+
+// told reports whether an attribute stands in a report with a value.
+func told(all []zcl.Attribute, id uint16) bool {
 	for i := range all {
-		if all[i].ID == zcl.AttrPressureScaled && !all[i].Opaque && !all[i].Invalid() {
+		if all[i].ID == id && !all[i].Opaque && !unknown(&all[i]) {
 			return true
 		}
 	}
