@@ -84,6 +84,9 @@ func (g *gater) mayStay(p peer.ID) bool {
 	return expected || g.known(p)
 }
 
+// serves reports whether p may use what the host offers to members.
+func (g *gater) serves(p peer.ID) bool { return !g.isDenied(p) && g.mayStay(p) }
+
 func (g *gater) isDenied(p peer.ID) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

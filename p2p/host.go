@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,8 +43,8 @@ const (
 var (
 	// ErrOff says that a host was asked for although the master switch is off.
 	ErrOff = errors.New(`p2p is off; set p2p = "lan" or "on"`)
-	// ErrClosed says that the host has been closed.
-	ErrClosed = errors.New("p2p host is closed")
+	// ErrHostClosed says that the host has been closed.
+	ErrHostClosed = errors.New("p2p host is closed")
 )
 
 // Config is what a host is built from. Key, Mode and Role are required.
@@ -91,9 +92,13 @@ func (c *Config) check() error {
 	if c.Inbound == 0 {
 		c.Inbound = defaultInbound
 	}
-	if c.Mode == ModeLAN {
-		c.Hives = nil
+	own, err := peer.IDFromPrivateKey(c.Key)
+	if err != nil {
+		return fmt.Errorf("derive peer id: %w", err)
 	}
+	c.Hives = slices.DeleteFunc(slices.Clone(c.Hives), func(hive peer.AddrInfo) bool { // one list may serve a whole fleet
+		return c.Mode == ModeLAN || hive.ID == own
+	})
 	if c.TicketOpen == nil {
 		c.TicketOpen = func() bool { return false }
 	}
@@ -121,12 +126,24 @@ type Host struct {
 	gate    *gater
 	metrics *hostMetrics
 
-	ctx        context.Context // ends with Close
-	cancel     context.CancelFunc
+	// Only in mode on; punch is nil on a hive.
+	relays *relayBook
+	punch  *puncher
+	kad    *kademlia
+
+	saved     *savedAddrs
+	sightings *sightings
+	advertise chan struct{} // wakes Advertise
+
+	ctx       context.Context // ends with Close
+	cancel    context.CancelFunc
+	closeOnce sync.Once
+	closeErr  error
+	closers   []func() error // in order of construction
+
+	mu         sync.Mutex // guards closing and additions to background
+	closing    bool
 	background sync.WaitGroup
-	closeOnce  sync.Once
-	closeErr   error
-	closers    []func() error // in order of construction
 }
 
 // NewHost builds a gateway's or a peer's host and starts listening.
@@ -140,7 +157,7 @@ func NewHost(cfg Config) (*Host, error) {
 // Serve runs the host's upkeep until ctx ends or the host is closed. It may be called again after it returned.
 func (h *Host) Serve(ctx context.Context) error {
 	if h.ctx.Err() != nil {
-		return ErrClosed
+		return ErrHostClosed
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -157,17 +174,36 @@ func (h *Host) Serve(ctx context.Context) error {
 
 // tasks lists what Serve runs side by side; each ends with its context.
 func (h *Host) tasks() []func(context.Context) {
-	return []func(context.Context){h.sweepStrangers}
+	tasks := []func(context.Context){h.sweepStrangers}
+	if !h.cfg.NoMDNS && h.cfg.Role != RoleHive {
+		tasks = append(tasks, h.serveMDNS)
+	}
+	for _, hive := range h.cfg.Hives {
+		tasks = append(tasks, func(ctx context.Context) { h.keepHive(ctx, hive) })
+	}
+	return tasks
 }
 
 // Close ends every connection and everything the host has started. It is safe to call more than once.
 func (h *Host) Close() error {
 	h.closeOnce.Do(func() {
+		h.mu.Lock()
+		h.closing = true
+		h.mu.Unlock()
 		h.cancel()
 		h.background.Wait()
 		h.closeErr = h.closeAll()
 	})
 	return h.closeErr
+}
+
+// spawn runs f beside everything else; its context ends with Close, which waits for it.
+func (h *Host) spawn(f func(context.Context)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closing {
+		h.background.Go(func() { f(h.ctx) })
+	}
 }
 
 func (h *Host) closeAll() error {
@@ -190,7 +226,7 @@ func (h *Host) Allow(p peer.ID) { h.gate.allow(p) }
 
 // closePeer runs in the background because closing waits for the other side's socket.
 func (h *Host) closePeer(p peer.ID) {
-	h.background.Go(func() {
+	h.spawn(func(context.Context) {
 		if err := h.Network().ClosePeer(p); err != nil {
 			h.log.Debug("closing a peer's connections", "peer", ShortID(p), "err", err)
 		}

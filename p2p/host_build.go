@@ -2,9 +2,12 @@ package p2p
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/event"
@@ -13,12 +16,16 @@ import (
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/core/transport"
 	basichost "github.com/libp2p/go-libp2p/p2p/host/basic"
+	blankhost "github.com/libp2p/go-libp2p/p2p/host/blank"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+	"github.com/libp2p/go-libp2p/p2p/host/observedaddrs"
 	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/net/upgrader"
+	"github.com/libp2p/go-libp2p/p2p/protocol/autonatv2"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
@@ -28,6 +35,8 @@ import (
 const (
 	connsLow  = 32
 	connsHigh = 64
+	// keepAlive is how often an idle connection is probed; a silent one is found dead soon after.
+	keepAlive = 15 * time.Second
 	// maxAddrs bounds what the host says of itself, for tickets and records.
 	maxAddrs = 12
 )
@@ -38,12 +47,14 @@ func buildHost(cfg Config) (_ *Host, err error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	h := &Host{cfg: cfg, log: cfg.Log, bus: eventbus.NewBus()}
+	h := &Host{
+		cfg: cfg, log: cfg.Log, bus: eventbus.NewBus(),
+		saved: loadSavedAddrs(cfg.StateDir, cfg.Log), sightings: newSightings(), advertise: make(chan struct{}, 1),
+	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
-			h.cancel()
-			err = errors.Join(err, h.closeAll())
+			err = errors.Join(err, h.Close())
 		}
 	}()
 	h.metrics = newHostMetrics(h.countConns)
@@ -54,11 +65,11 @@ func buildHost(cfg Config) (_ *Host, err error) {
 		return nil, fmt.Errorf("build resource limits: %w", err)
 	}
 	h.closeLater(rm.Close)
-	sw, _, err := h.newSwarm(cfg.Key, h.bus, rm)
+	sw, up, err := h.newSwarm(cfg.Key, h.bus, rm)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.newBasicHost(sw); err != nil {
+	if err := h.assemble(sw, up, rm); err != nil {
 		return nil, err
 	}
 	if len(cfg.Listen) > 0 {
@@ -67,7 +78,11 @@ func buildHost(cfg Config) (_ *Host, err error) {
 		}
 	}
 	h.basic.Start()
-
+	if cfg.Mode == ModeOn {
+		if err := h.startServices(); err != nil {
+			return nil, err
+		}
+	}
 	unregister, err := h.metrics.register(cfg.Registerer)
 	h.closeLater(unregister)
 	if err != nil {
@@ -78,7 +93,76 @@ func buildHost(cfg Config) (_ *Host, err error) {
 
 func (h *Host) closeLater(f func() error) { h.closers = append(h.closers, f) }
 
-func (h *Host) newBasicHost(sw *swarm.Swarm) error {
+// assemble puts the host on its network, with what mode on needs to be found and reached from outside.
+func (h *Host) assemble(sw *swarm.Swarm, up transport.Upgrader, rm network.ResourceManager) error {
+	if h.cfg.Mode != ModeOn {
+		return h.newBasicHost(sw, nil, nil)
+	}
+	fewObservers()
+	observed, err := observedaddrs.NewManager(h.bus, sw)
+	if err != nil {
+		return fmt.Errorf("build observed addresses: %w", err)
+	}
+	observed.Start(sw)
+	h.closeLater(observed.Close)
+	reach, err := h.newReachability(rm)
+	if err != nil {
+		return err
+	}
+	if err := h.newBasicHost(sw, observed, reach); err != nil {
+		return err
+	}
+	if h.relays, err = newRelayBook(h.bus, h.metrics); err != nil {
+		return err
+	}
+	h.closeLater(h.relays.emitter.Close)
+	if h.cfg.Role == RoleHive {
+		return nil
+	}
+	if err := client.AddTransport(h.basic, up); err != nil {
+		return fmt.Errorf("add relay transport: %w", err)
+	}
+	h.punch = newPuncher(h, observed)
+	return nil
+}
+
+// fewObservers lowers the number of hives that must agree on our outside address: the library's four would keep a
+// network of two hives from ever learning it. The value is the library's global, hence once.
+var fewObservers = sync.OnceFunc(func() { observedaddrs.ActivationThresh = 1 })
+
+// newReachability builds AutoNAT v2. Dial backs leave from a second network without listeners and under a key of
+// their own, so that they cannot reuse a hole the first one has made.
+func (h *Host) newReachability(rm network.ResourceManager) (*autonatv2.AutoNAT, error) {
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a key for dialling back: %w", err)
+	}
+	bus := eventbus.NewBus()
+	sw, _, err := h.newSwarm(key, bus, rm, swarm.WithReadOnlyBlackHoleDetector())
+	if err != nil {
+		return nil, err
+	}
+	an, err := autonatv2.New(blankhost.NewBlankHost(sw, blankhost.WithEventBus(bus)))
+	if err != nil {
+		return nil, fmt.Errorf("build reachability checks: %w", err)
+	}
+	return an, nil
+}
+
+// startServices starts what needs a running host.
+func (h *Host) startServices() (err error) {
+	if h.kad, err = newKademlia(h); err != nil {
+		return err
+	}
+	h.closeLater(h.kad.dht.Close)
+	if h.cfg.Role == RoleHive {
+		return h.startRelay()
+	}
+	h.RemoveStreamHandler(autonatv2.DialProtocol) // dialling on request is a hive's business
+	return h.punch.start()
+}
+
+func (h *Host) newBasicHost(sw *swarm.Swarm, observed *observedaddrs.Manager, reach *autonatv2.AutoNAT) error {
 	low, high := connsLow, connsHigh
 	if h.cfg.Role == RoleHive { // a hive is there to be connected to
 		low, high = h.cfg.Inbound*3/4, h.cfg.Inbound
@@ -96,6 +180,10 @@ func (h *Host) newBasicHost(sw *swarm.Swarm) error {
 		// new addresses would lose against its old ones.
 		DisableSignedPeerRecord: true,
 		AddrsFactory:            publicFace,
+		AutoNATv2:               reach,
+	}
+	if observed != nil { // a nil pointer in the interface would be called
+		opts.ObservedAddrsManager = observed
 	}
 	basic, err := basichost.NewHost(sw, opts)
 	if err != nil {
@@ -139,6 +227,7 @@ func (h *Host) newSwarm(key crypto.PrivKey, bus event.Bus, rm network.ResourceMa
 func (h *Host) newUpgrader(key crypto.PrivKey, rm network.ResourceManager) (transport.Upgrader, error) {
 	mux := *yamux.DefaultTransport
 	mux.MaxStreamWindowSize = windowBytes
+	mux.KeepAliveInterval = keepAlive
 	muxers := []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: &mux}}
 	secure, err := noise.New(noise.ID, key, muxers)
 	if err != nil {
@@ -170,7 +259,13 @@ func (h *Host) newGater() *gater {
 	return g
 }
 
-func (h *Host) known(p peer.ID) bool { return h.cfg.Auth != nil && h.cfg.Auth.Known(p) }
+// known reports whether p is a member. A hive without an Authorizer is open to everyone.
+func (h *Host) known(p peer.ID) bool {
+	if h.cfg.Auth == nil {
+		return h.cfg.Role == RoleHive
+	}
+	return h.cfg.Auth.Known(p)
+}
 
 // isHiveAddr reports whether a public address is that of a hive we are connected to: to tell whether we can be
 // reached, a hive dials back under a key of the moment.

@@ -37,18 +37,22 @@ func (m *hostMetrics) refused(reason string) { m.refusals.WithLabelValues(reason
 
 // register adds the metrics to r and returns what takes them out again.
 func (m *hostMetrics) register(r prometheus.Registerer) (func() error, error) {
-	remove := func() error {
-		for _, c := range m.collectors {
-			r.Unregister(c)
-		}
-		return nil
-	}
 	if r == nil {
 		return func() error { return nil }, nil
 	}
 	var errs []error
+	var added []prometheus.Collector
 	for _, c := range m.collectors {
-		errs = append(errs, r.Register(c))
+		err := r.Register(c)
+		errs = append(errs, err)
+		if err == nil { // another host's collector of the same name must not be taken out later
+			added = append(added, c)
+		}
 	}
-	return remove, errors.Join(errs...)
+	return func() error {
+		for _, c := range added {
+			r.Unregister(c)
+		}
+		return nil
+	}, errors.Join(errs...)
 }

@@ -84,7 +84,7 @@ func serveHost(t *testing.T, h *Host) {
 		if err := h.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
-		if err := <-served; err != nil && !errors.Is(err, ErrClosed) {
+		if err := <-served; err != nil && !errors.Is(err, ErrHostClosed) {
 			t.Errorf("serve: %v", err)
 		}
 	})
@@ -246,7 +246,7 @@ func TestServeEndsWithItsContextAndRunsAgain(t *testing.T) {
 	if err := errors.Join(h.Close(), h.Close()); err != nil {
 		t.Error(err)
 	}
-	if err := h.Serve(t.Context()); !errors.Is(err, ErrClosed) {
+	if err := h.Serve(t.Context()); !errors.Is(err, ErrHostClosed) {
 		t.Errorf("serving a closed host: %v", err)
 	}
 }
