@@ -151,8 +151,10 @@ func (p *parser) text() (string, error) {
 		switch p.s[p.i] {
 		case '"':
 			p.i++
-			if plain {
-				return p.s[start : p.i-1], nil
+			if s := p.s[start : p.i-1]; !utf8.ValidString(s) {
+				return "", ErrJSON
+			} else if plain {
+				return s, nil
 			}
 			var out string
 			if err := json.Unmarshal([]byte(p.s[start-1:p.i]), &out); err != nil {

@@ -70,7 +70,7 @@ func FormatValue(v Value, ucum string) string {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
 			return "unknown"
 		}
-		s = strconv.FormatFloat(math.Round(x*1000)/1000, 'f', -1, 64)
+		s = strconv.FormatFloat(math.Round(x*1000)/1000+0, 'f', -1, 64)
 	case int64:
 		s = strconv.FormatInt(x, 10)
 	case bool:
