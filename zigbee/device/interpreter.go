@@ -78,6 +78,7 @@ func (in *Interpreter) apply(dst []Measure, endpoint uint8, cluster uint16, a *z
 		if status, ok := integer(a.Value); ok {
 			return in.zoneMeasures(dst, endpoint, uint16(status)) //nolint:gosec // sixteen bits by the standard
 		}
+		return append(dst, in.raw(endpoint, cluster, a))
 	case kindUnit:
 		return in.meter(dst, endpoint, r, a)
 	case kindLinear, kindScaled:

@@ -82,6 +82,7 @@ func TestPlainRules(t *testing.T) {
 		{zcl.ClusterMetering, 0, zcl.TypeUint48, 541, nil},
 		{zcl.ClusterTemperature, 0xfffd, zcl.TypeUint16, 3, nil}, // cluster revision
 		{zcl.ClusterTemperature, 0, zcl.TypeString, "warm", []Measure{{"raw_0402_0000", "warm", ""}}},
+		{zcl.ClusterIASZone, 2, zcl.TypeSingle, 1.5, []Measure{{"raw_0500_0002", 1.5, ""}}},
 		{zcl.ClusterOnOff, 0, zcl.TypeString, "on", []Measure{{"raw_0006_0000", "on", ""}}},
 	}
 	for _, tt := range tests {

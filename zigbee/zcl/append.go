@@ -193,7 +193,7 @@ func asFloat(value any) (float64, bool) {
 
 func appendUint(dst []byte, v uint64, size int) []byte {
 	for range size {
-		dst = append(dst, byte(v))
+		dst = append(dst, byte(v)) //nolint:gosec // the low byte is meant
 		v >>= 8
 	}
 	return dst

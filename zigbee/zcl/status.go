@@ -5,7 +5,7 @@ import "fmt"
 // Status is a ZCL status (ZCL section 2.6.3). The zero value is success.
 type Status uint8
 
-// Statuses, those that revision 8 folded into StatusFailure left out of the names it dropped.
+// Statuses of revision 8 and those of earlier revisions that devices still send.
 const (
 	StatusSuccess              Status = 0x00
 	StatusFailure              Status = 0x01
