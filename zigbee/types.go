@@ -16,7 +16,7 @@ const (
 	InterviewPending InterviewState = "pending" // joined, nothing read yet
 	InterviewPartial InterviewState = "partial" // some answers are in; resumed when the device wakes
 	InterviewDone    InterviewState = "done"    // descriptors, Basic attributes, bindings and reporting are in place
-	InterviewFailed  InterviewState = "failed"  // every try was refused or unanswered; a later announce starts again
+	InterviewFailed  InterviewState = "failed"  // too many tries went unanswered; an announce, or a message an hour later, starts again
 )
 
 // Endpoint is one application endpoint of a device (Zigbee simple descriptor, R22 section 2.3.2.5).
@@ -42,6 +42,9 @@ type Device struct {
 	Interview        InterviewState
 	LastSeen         time.Time
 	LinkQuality      uint8
+	// Facts are what the device said of its own numbers: divisors, units, zone types. Kept and given back in
+	// Options.Devices they spare reading them again.
+	Facts []device.Fact
 }
 
 // NetworkParams identifies a Zigbee network. The key never leaves the stick through this type.

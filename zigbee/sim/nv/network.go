@@ -167,3 +167,14 @@ func (m *Memory) emptyGroups() []byte {
 }
 
 func filled(n int, b byte) []byte { return slices.Repeat([]byte{b}, n) }
+
+// SetChannel stores the channel, mask and update id of a network that moves.
+func (m *Memory) SetChannel(n Network) {
+	nib, l := m.Get(Legacy(NIB)), m.layout()
+	if len(nib) < l.length {
+		return
+	}
+	nib[l.channel], nib[l.update] = n.Channel, n.UpdateID
+	binary.LittleEndian.PutUint32(nib[l.mask:], n.ChannelMask)
+	m.Set(Legacy(NIB), nib)
+}
