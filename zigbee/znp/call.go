@@ -192,8 +192,8 @@ func (l *link) release(w *waiter) {
 	l.waiters = slices.DeleteFunc(l.waiters, func(o *waiter) bool { return o == w })
 }
 
-// wake gives the AREQ to the first waiter that wants it.
-func (l *link) wake(f unpi.Frame) bool {
+// notify gives the AREQ to the first waiter that wants it.
+func (l *link) notify(f unpi.Frame) bool {
 	command := mt.CommandOf(f)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,6 +13,7 @@ type contents struct {
 	onNetwork   bool // the stick itself says that it is commissioned
 	nib         nib
 	nibValid    bool
+	started     bool   // it runs as a coordinator already
 	key         []byte // nil: none
 }
 

@@ -39,7 +39,7 @@ func (l *link) indication(f unpi.Frame) {
 		l.confirm(f.Payload)
 		return
 	}
-	if l.wake(f) {
+	if l.notify(f) {
 		return
 	}
 	switch command {

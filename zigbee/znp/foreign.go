@@ -4,27 +4,26 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"sync"
 	"time"
 )
 
-// foreignError says that the stick speaks another protocol.
-type foreignError struct{ protocol, maker string }
+// foreignError says that the stick cannot be driven by this package.
+type foreignError struct{ problem, hint string }
 
-func (e *foreignError) Error() string { return fmt.Sprintf("the stick speaks %s (%s)", e.protocol, e.maker) }
+func (e *foreignError) Error() string { return e.problem }
 
 func (e *foreignError) state() State {
-	return State{
-		Phase:   PhaseWrongFamily,
-		Problem: fmt.Sprintf("the stick speaks %s (%s), which peerbee does not", e.protocol, e.maker),
-		Hint:    "plug in a stick with TI's Z-Stack firmware, such as the Sonoff ZBDongle-P, and set its port",
-	}
+	return State{Phase: PhaseWrongFamily, Problem: e.problem, Hint: e.hint}
 }
 
+const hintOtherStick = "plug in a stick with TI's Z-Stack 3 firmware, such as the Sonoff ZBDongle-P, and set its port"
+
 var (
-	foreignEZSP   = &foreignError{protocol: "EZSP", maker: "Silicon Labs"}
-	foreignDeconz = &foreignError{protocol: "deCONZ", maker: "dresden elektronik"}
+	foreignEZSP   = &foreignError{"the stick speaks EZSP (Silicon Labs), which peerbee does not", hintOtherStick}
+	foreignDeconz = &foreignError{"the stick speaks deCONZ (dresden elektronik), which peerbee does not", hintOtherStick}
+	oldFirmware   = &foreignError{"the stick's firmware is Z-Stack 1.2, which is too old",
+		"write Z-Stack 3 firmware to the stick, then plug it in again"}
 )
 
 // foreignReply is how long another family's stick may take to answer.

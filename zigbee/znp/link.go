@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	requestTimeout  = 6 * time.Second        // of a SREQ
-	interByte       = 100 * time.Millisecond // silence after which a frame counts as stalled
-	staleFrame      = time.Second            // silence after which the other half of a frame will not come
-	readSize        = 4096
-	maxTimeouts     = 3 // unanswered requests in a row before the port is reopened
-	probeTimeout    = 2 * time.Second
-	maxRetrievals   = 8
+	requestTimeout = 6 * time.Second        // of a SREQ
+	interByte      = 100 * time.Millisecond // silence after which a frame counts as stalled
+	staleFrame     = time.Second            // silence after which the other half of a frame will not come
+	readSize       = 4096
+	maxTimeouts    = 3 // unanswered requests in a row before the port is reopened
+	probeTimeout   = 2 * time.Second
+	maxRetrievals  = 8
 )
 
 // link is one opening of the port. The goroutine in own owns everything on the wire: it alone parses, has one
