@@ -20,7 +20,7 @@ var ErrNoEndpoint = errors.New("the device does not have this function")
 
 // FormParams say what network to form. The zero value leaves everything to chance and good practice.
 type FormParams struct {
-	Channel     uint8            // 11..26; 0 picks one
+	Channel     uint8            // 11..26; 0 is 15
 	PAN         zb.PANID         // 0 picks a random one
 	ExtendedPAN zb.ExtendedPANID // 0 picks a random one
 	// Replace allows destroying the network the stick holds. Every device has to be paired again.
@@ -47,7 +47,7 @@ func (n *Network) PermitJoin(ctx context.Context, j Join) error {
 		p.router, p.hasRouter = address, true
 	}
 	if err := n.radio.PermitJoin(ctx, p); err != nil {
-		return fmt.Errorf("permit join: %w", err)
+		return err
 	}
 	n.joinUntil.Store(time.Now().Add(j.Duration).UnixNano())
 	return nil
@@ -55,21 +55,11 @@ func (n *Network) PermitJoin(ctx context.Context, j Join) error {
 
 // Form makes a new network on the stick. The parameters it returns belong into Options.Expect from then on.
 func (n *Network) Form(ctx context.Context, p FormParams) (NetworkParams, error) {
-	params, err := n.radio.Form(ctx, p)
-	if err != nil {
-		return NetworkParams{}, fmt.Errorf("form a network: %w", err)
-	}
-	return params, nil
+	return n.radio.Form(ctx, p)
 }
 
 // Adopt takes over the network the stick holds. The parameters it returns belong into Options.Expect from then on.
-func (n *Network) Adopt(ctx context.Context) (NetworkParams, error) {
-	params, err := n.radio.Adopt(ctx)
-	if err != nil {
-		return NetworkParams{}, fmt.Errorf("adopt the stick's network: %w", err)
-	}
-	return params, nil
-}
+func (n *Network) Adopt(ctx context.Context) (NetworkParams, error) { return n.radio.Adopt(ctx) }
 
 // Remove asks a device to leave the network and forgets it. With force it is forgotten even if it cannot be
 // reached; it may come back while the network is open.

@@ -16,6 +16,9 @@ import (
 // within 7.68 s (R22 section 2.4.3, indirect transmission) when it is awake at all.
 const responseTimeout = 8 * time.Second
 
+// sendTimeout bounds the stick's own attempts to deliver a request.
+const sendTimeout = 20 * time.Second
+
 // Errors of requests to a device.
 var (
 	// ErrNoAnswer says that the device did not answer in time: it sleeps, is off, or out of reach.
@@ -124,24 +127,39 @@ func (n *Network) request(ctx context.Context, to target, f zcl.Frame) (zcl.Fram
 		return zcl.Frame{}, err
 	}
 	defer n.exchanges.close(key)
-	if err := n.send(ctx, to, f); err != nil {
+	sent := make(chan error, 1)
+	sending, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel() // an answer is better than the confirmation still awaited
+	go func() { sent <- n.send(sending, to, f) }()
+	var timeout <-chan time.Time
+	for {
 		select {
-		case reply := <-answer: // better than any confirmation
+		case reply := <-answer:
 			return checkReply(reply)
-		default:
-			return zcl.Frame{}, err
+		case err := <-sent:
+			if err != nil {
+				return unsent(ctx, sending, answer, err)
+			}
+			timeout = time.After(responseTimeout)
+		case <-timeout:
+			return zcl.Frame{}, ErrNoAnswer
+		case <-ctx.Done():
+			return zcl.Frame{}, ctx.Err()
 		}
 	}
-	timeout := time.NewTimer(responseTimeout)
-	defer timeout.Stop()
+}
+
+// unsent ends a request whose delivery failed, or seems to have: its answer may have come at the same moment.
+func unsent(ctx, sending context.Context, answer <-chan zcl.Frame, err error) (zcl.Frame, error) {
 	select {
 	case reply := <-answer:
 		return checkReply(reply)
-	case <-timeout.C:
-		return zcl.Frame{}, ErrNoAnswer
-	case <-ctx.Done():
-		return zcl.Frame{}, ctx.Err()
+	default:
 	}
+	if sending.Err() != nil && ctx.Err() == nil {
+		return zcl.Frame{}, ErrNoAnswer
+	}
+	return zcl.Frame{}, err
 }
 
 func checkReply(f zcl.Frame) (zcl.Frame, error) {
@@ -177,5 +195,5 @@ func (n *Network) send(ctx context.Context, to target, f zcl.Frame) error {
 	if err != nil {
 		return err
 	}
-	return n.radio.Send(ctx, outgoing{destination: address, endpoint: to.endpoint, cluster: to.cluster, data: f.Append(nil)})
+	return n.radio.Send(ctx, outgoing{device: to.device, destination: address, endpoint: to.endpoint, cluster: to.cluster, data: f.Append(nil)})
 }

@@ -95,6 +95,9 @@ func (n *Network) take(e radioEvent) {
 	now := time.Now()
 	switch e := e.(type) {
 	case incoming:
+		if !e.time.IsZero() {
+			now = e.time
+		}
 		n.receive(e, now)
 	case announced:
 		n.announce(e, now)
@@ -102,6 +105,8 @@ func (n *Network) take(e radioEvent) {
 		n.leave(e)
 	case linkChanged:
 		n.link(e.state, now)
+	case dropped:
+		n.queue.push(Lost{Count: e.count})
 	}
 }
 

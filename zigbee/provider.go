@@ -2,7 +2,6 @@ package zigbee
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -106,7 +105,7 @@ func (n *Network) Provider() *Provider {
 func (p *Provider) PermitJoin(ctx context.Context, allRouters bool) error {
 	seconds := uint8(MaxJoin / time.Second)
 	if err := p.n.radio.PermitJoin(ctx, permission{seconds: seconds, coordinator: !allRouters}); err != nil {
-		return fmt.Errorf("permit join: %w", err)
+		return err
 	}
 	p.n.joinUntil.Store(time.Now().Add(MaxJoin).UnixNano())
 	return nil
@@ -177,7 +176,7 @@ func (p *Provider) SendApplicationMessageToNode(ctx context.Context, ieee zb.IEE
 		return err
 	}
 	return p.n.radio.Send(ctx, outgoing{
-		destination: address, endpoint: m.DestinationEndpoint, source: m.SourceEndpoint, cluster: m.ClusterID,
+		device: ieee, destination: address, endpoint: m.DestinationEndpoint, source: m.SourceEndpoint, cluster: m.ClusterID,
 		data: m.Data, noAck: !requireAck,
 	})
 }

@@ -34,12 +34,20 @@ func newQueue() *queue {
 func (q *queue) push(e Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch e.(type) {
+	switch now := e.(type) {
 	case Report:
 		if q.reports >= maxQueuedReports {
 			q.dropOldestReport()
 		}
 		q.reports++
+	case Lost:
+		q.lost += now.Count
+		if last := len(q.events) - 1; last >= 0 {
+			if before, ok := q.events[last].(Lost); ok {
+				q.events[last] = Lost{Count: before.Count + now.Count}
+				return
+			}
+		}
 	default:
 		if len(q.events)-q.reports > coalesceAbove && q.coalesce(e) {
 			return

@@ -2,6 +2,7 @@ package zigbee
 
 import (
 	"context"
+	"time"
 
 	zb "github.com/shimmeringbee/zigbee"
 
@@ -22,7 +23,7 @@ type radio interface {
 type link interface {
 	// Serve drives the stick until ctx ends, over as many openings of the port as it takes.
 	Serve(context.Context) error
-	// Events is one ordered stream of what the stick hears: incoming, announced, left, linkChanged.
+	// Events is one ordered stream of what the stick hears.
 	Events() <-chan radioEvent
 	State() State
 	Stats() LinkStats
@@ -63,11 +64,12 @@ type locator interface {
 	DiscoverRoute(context.Context, zb.NetworkAddress) error
 }
 
-// radioEvent is incoming, announced, left or linkChanged.
+// radioEvent is incoming, announced, left, linkChanged or dropped.
 type radioEvent any
 
 // incoming is one application message. Data belongs to the receiver.
 type incoming struct {
+	time           time.Time         // when it was read; zero: now
 	device         zb.IEEEAddress    // of the sender where the stick tells it; else 0
 	source         zb.NetworkAddress // addressUnknown where the stick tells only device
 	sourceEndpoint zb.Endpoint
@@ -98,8 +100,12 @@ type left struct {
 // linkChanged carries the new state of the link.
 type linkChanged struct{ state State }
 
+// dropped says that the stick's side gave up messages because this package was slow.
+type dropped struct{ count uint64 }
+
 // outgoing is one application message from the stick's endpoint 1.
 type outgoing struct {
+	device      zb.IEEEAddress // lets a changed address be found
 	destination zb.NetworkAddress
 	endpoint    zb.Endpoint
 	source      zb.Endpoint // of the stick; 0 stands for 1

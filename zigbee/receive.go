@@ -73,7 +73,7 @@ func (n *Network) identified(ieee zb.IEEEAddress, address zb.NetworkAddress) {
 // replay takes the frames kept for an address that is known now.
 func (n *Network) replay(address zb.NetworkAddress) {
 	for _, m := range n.strangers.take(address) {
-		n.receive(m, time.Now())
+		n.take(m)
 	}
 }
 

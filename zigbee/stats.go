@@ -4,16 +4,19 @@ import "sync/atomic"
 
 // LinkStats counts what happened between this machine and the stick since the start.
 type LinkStats struct {
-	FramesIn    uint64 // good frames from the stick
-	FramesOut   uint64
-	BadFrames   uint64 // wrong checksum or length
-	BytesLost   uint64 // skipped while looking for the start of a frame
-	Timeouts    uint64 // requests the stick did not answer
-	Opens       uint64 // times the port was opened
-	Resets      uint64 // times the stick restarted by itself
-	EventsLost  uint64 // events of the stick dropped because this package was slow
-	SendRetries uint64
-	SendFailed  uint64 // messages given up
+	FramesIn     uint64 // good frames from the stick
+	BadFrames    uint64 // frames with a wrong checksum
+	BytesLost    uint64 // read, but part of no good frame
+	Messages     uint64 // application messages received, copies included
+	Copies       uint64 // of these, copies of a broadcast left out
+	MessagesLost uint64 // events of the stick dropped because this package was slow
+	Requests     uint64 // commands sent to the stick
+	Timeouts     uint64 // commands the stick did not answer
+	Sent         uint64 // application messages confirmed
+	SendRetries  uint64 // further attempts to send one
+	SendFailures uint64 // application messages given up
+	Opens        uint64 // times the port was opened
+	Resets       uint64 // times the stick restarted by itself
 }
 
 // Stats counts since the start, for metrics.
