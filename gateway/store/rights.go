@@ -28,8 +28,9 @@ type Deadline struct {
 type GrantRow struct {
 	ID       int64
 	Peer     string
-	Device   string // key or "*"
-	Property string // name or "*"
+	Device   string   // key or "*"
+	Property string   // name or "*"
+	Except   []string // keys that a Device of "*" does not cover
 	Action   string
 	Expires  Deadline
 	Created  time.Time
@@ -37,9 +38,11 @@ type GrantRow struct {
 
 // TicketRight is a right that a ticket gives to whoever redeems it.
 type TicketRight struct {
-	Device   string `json:"device"`
-	Property string `json:"property"`
+	Device   string `json:"device"`   // key or "*"
+	Property string `json:"property"` // name or "*"
 	Action   string `json:"action"`
+	// Except are the keys that a Device of "*" does not cover.
+	Except []string `json:"except,omitempty"`
 }
 
 // TicketRow is one stored ticket. Of its secret only the hash is known here.
@@ -91,10 +94,14 @@ func (t *Tx) PutPeer(ctx context.Context, p Peer) error {
 
 // AddGrant stores a right of a stored peer and gives its id.
 func (t *Tx) AddGrant(ctx context.Context, g GrantRow) (int64, error) {
+	except, err := list(g.Except)
+	if err != nil {
+		return 0, err
+	}
 	var id int64
-	err := t.tx.QueryRowContext(ctx, `INSERT INTO grants(peer, device, property, action, expires, expires_uptime, created)
-		VALUES(?, ?, ?, ?, ?, ?, ?) RETURNING id`, g.Peer, g.Device, g.Property, g.Action,
-		millis(g.Expires.Wall), g.Expires.Uptime.Milliseconds(), t.now.UnixMilli()).Scan(&id)
+	err = t.tx.QueryRowContext(ctx, `INSERT INTO grants(peer, device, property, action, expires, expires_uptime, created, except_devices)
+		VALUES(?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, g.Peer, g.Device, g.Property, g.Action,
+		millis(g.Expires.Wall), g.Expires.Uptime.Milliseconds(), t.now.UnixMilli(), except).Scan(&id)
 	return id, wrap("storing a grant of "+g.Peer, err)
 }
 
@@ -103,14 +110,28 @@ func (t *Tx) RevokePeer(ctx context.Context, peer string) (int64, error) {
 	return t.count(ctx, "revoking "+peer, "UPDATE grants SET revoked = ? WHERE peer = ? AND revoked = 0", t.now.UnixMilli(), peer)
 }
 
-// RevokeDevice ends every right that names the device; rights on "*" stay.
-func (t *Tx) RevokeDevice(ctx context.Context, device string) (int64, error) {
-	return t.count(ctx, "ending the rights on "+device, "UPDATE grants SET revoked = ? WHERE device = ? AND revoked = 0", t.now.UnixMilli(), device)
+// RevokeGrant ends one right.
+func (t *Tx) RevokeGrant(ctx context.Context, id int64) error {
+	_, err := t.count(ctx, "ending a grant", "UPDATE grants SET revoked = ? WHERE id = ? AND revoked = 0", t.now.UnixMilli(), id)
+	return err
 }
 
-// RevokeGrant ends one right.
-func (t *Tx) RevokeGrant(ctx context.Context, id int64) (int64, error) {
-	return t.count(ctx, "ending a grant", "UPDATE grants SET revoked = ? WHERE id = ? AND revoked = 0", t.now.UnixMilli(), id)
+// SetExcept replaces the devices that a grant on "*" does not cover.
+func (t *Tx) SetExcept(ctx context.Context, id int64, devices []string) error {
+	except, err := list(devices)
+	if err != nil {
+		return err
+	}
+	_, err = t.count(ctx, "narrowing a grant", "UPDATE grants SET except_devices = ? WHERE id = ?", except, id)
+	return err
+}
+
+func list(devices []string) (string, error) {
+	if len(devices) == 0 {
+		return "[]", nil
+	}
+	b, err := json.Marshal(devices)
+	return string(b), wrap("encoding a list of devices", err)
 }
 
 // AddTicket stores a ticket that was never stored before.
@@ -142,10 +163,10 @@ func (t *Tx) RedeemTicket(ctx context.Context, id []byte, peer string) (bool, er
 	return n == 1, err
 }
 
-// RevokeTickets ends every open ticket with that label, and every one that a revoked peer has redeemed.
-func (t *Tx) RevokeTickets(ctx context.Context, label, peer string) (int64, error) {
-	return t.count(ctx, "revoking tickets", `UPDATE tickets SET revoked = ?1 WHERE revoked = 0
-		AND ((redeemed_by = '' AND label = ?2 AND ?2 <> '') OR (redeemed_by = ?3 AND ?3 <> ''))`, t.now.UnixMilli(), label, peer)
+// RevokeTicket ends one ticket.
+func (t *Tx) RevokeTicket(ctx context.Context, id []byte) error {
+	_, err := t.count(ctx, "revoking a ticket", "UPDATE tickets SET revoked = ? WHERE id = ?", t.now.UnixMilli(), id)
+	return err
 }
 
 // CountTry writes a failed try down.
@@ -170,13 +191,19 @@ func (t *Tx) count(ctx context.Context, doing, query string, args ...any) (int64
 
 // Grants gives the rights that are not revoked, expired ones included, in the order they were given.
 func (s *Store) Grants(ctx context.Context) ([]GrantRow, error) {
-	rows, err := s.r.QueryContext(ctx, `SELECT id, peer, device, property, action, expires, expires_uptime, created
+	rows, err := s.r.QueryContext(ctx, `SELECT id, peer, device, property, action, expires, expires_uptime, created, except_devices
 		FROM grants WHERE revoked = 0 ORDER BY id`)
 	all, err := collect(rows, err, func(scan func(...any) error) (g GrantRow, err error) {
 		var wall, up, created int64
-		err = scan(&g.ID, &g.Peer, &g.Device, &g.Property, &g.Action, &wall, &up, &created)
+		var except string
+		if err := scan(&g.ID, &g.Peer, &g.Device, &g.Property, &g.Action, &wall, &up, &created, &except); err != nil {
+			return g, err
+		}
 		g.Expires, g.Created = deadline(wall, up), instant(created)
-		return g, err
+		if err := json.Unmarshal([]byte(except), &g.Except); err != nil {
+			return g, &CorruptError{Path: s.opt.Path, Detail: "grants: " + err.Error()}
+		}
+		return g, nil
 	})
 	return all, wrap("reading the grants", explain(s.opt.Path, err))
 }

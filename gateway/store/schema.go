@@ -99,6 +99,8 @@ CREATE TRIGGER audit_append_only BEFORE UPDATE ON audit BEGIN
 	SELECT RAISE(ABORT, 'the audit log is append only');
 END;
 `,
+	// A right on all devices does not cover those that were removed or released after it was given.
+	`ALTER TABLE grants ADD COLUMN except_devices TEXT NOT NULL DEFAULT '[]'; -- JSON array of devices.key`,
 }
 
 // smallTables are checked page by page at every start; readings only after an unclean stop.
