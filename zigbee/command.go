@@ -53,6 +53,9 @@ func (n *Network) PermitJoin(ctx context.Context, j Join) error {
 	return nil
 }
 
+// JoinOpen reports whether new devices may join now.
+func (n *Network) JoinOpen() bool { return time.Now().UnixNano() < n.joinUntil.Load() }
+
 // Form makes a new network on the stick. The parameters it returns belong into Options.Expect from then on.
 func (n *Network) Form(ctx context.Context, p FormParams) (NetworkParams, error) {
 	return n.radio.Form(ctx, p)
