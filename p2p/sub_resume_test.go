@@ -1,0 +1,270 @@
+package p2p
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// follower checks the promise of the protocol: per device every entitled sequence once, in order, with prev
+// naming the one before.
+type follower struct {
+	tb   testing.TB
+	last map[string]uint64
+	gaps []Event
+}
+
+func (f *follower) take(e Event) {
+	f.tb.Helper()
+	switch e.Kind {
+	case EventData:
+		if e.Prev != f.last[e.Device] || e.Seq <= e.Prev {
+			f.tb.Fatalf("device %s: %d after %d, but the last received is %d", e.Device, e.Seq, e.Prev, f.last[e.Device])
+		}
+		f.last[e.Device] = e.Seq
+	case EventGap:
+		if e.From != f.last[e.Device]+1 {
+			f.tb.Fatalf("device %s: gap from %d after %d", e.Device, e.From, f.last[e.Device])
+		}
+		f.gaps = append(f.gaps, e)
+		f.last[e.Device] = e.To
+	case EventSnapshot, EventConnected, EventDisconnected, EventDescriptor, EventHeartbeat:
+	}
+}
+
+func TestResumeIsExactAcrossTwoHundredCuts(t *testing.T) {
+	const (
+		devices = 3
+		cuts    = 200
+	)
+	h := streamHost(t)
+	b := newMemoryBacklog()
+	// A ring far smaller than what is published between two cuts: resuming must cross from the backlog to the
+	// ring again and again.
+	gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b, RingRecords: 32, MaxLag: 32})
+	zero := make(map[string]uint64)
+	for d := range devices {
+		zero[fmt.Sprint("d", d)] = 0
+	}
+	s := subscribe(t, h, gw, SubscribeOptions{Epoch: 7, Cursors: zero, WindowFrames: 16})
+
+	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a repeatable test
+	var published atomic.Uint64
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for seq := uint64(1); ; seq++ {
+			for d := range devices {
+				rec := testRecord(fmt.Sprint("d", d), seq, "t")
+				b.store(rec)
+				gw.Publish(rec)
+			}
+			published.Store(seq)
+			select {
+			case <-stop:
+				return
+			default:
+				time.Sleep(50 * time.Microsecond)
+			}
+		}
+	}()
+
+	f := &follower{tb: t, last: make(map[string]uint64)}
+	for cut := range cuts {
+		for range 1 + rnd.IntN(60) {
+			f.take(next(t, s, EventData, EventGap))
+		}
+		if err := h.Network().ClosePeer(gw.host.ID()); err != nil {
+			t.Fatal(err)
+		}
+		if cut%20 == 19 { // and let it fall far behind
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	close(stop)
+	<-stopped
+	for d := range devices {
+		for f.last[fmt.Sprint("d", d)] < published.Load() {
+			f.take(next(t, s, EventData, EventGap))
+		}
+	}
+	if len(f.gaps) > 0 {
+		t.Fatalf("%d gaps, the first %+v", len(f.gaps), f.gaps[0])
+	}
+}
+
+func TestNewPublisherResumesFromTheBacklog(t *testing.T) {
+	h := streamHost(t)
+	b := newMemoryBacklog()
+	var recs []Record
+	for seq := uint64(1); seq <= 600; seq++ { // more than two chunks
+		recs = append(recs, testRecord("a", seq, "t"))
+	}
+	b.store(recs...)
+	gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b})
+	gw.Publish(testRecord("a", 601, "t"))
+	s := subscribe(t, h, gw, SubscribeOptions{Epoch: 7, Cursors: map[string]uint64{"a": 4}})
+	f := &follower{tb: t, last: map[string]uint64{"a": 4}}
+	for f.last["a"] < 601 {
+		f.take(next(t, s, EventData, EventGap))
+	}
+	if len(f.gaps) > 0 {
+		t.Fatalf("gaps %+v", f.gaps)
+	}
+}
+
+func TestWhatAgedOutIsAGap(t *testing.T) {
+	h := streamHost(t)
+	b := newMemoryBacklog()
+	for seq := uint64(1); seq <= 20; seq++ {
+		b.store(testRecord("a", seq, "t"))
+	}
+	b.forget("a", 10)
+	gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b})
+	s := subscribe(t, h, gw, SubscribeOptions{Epoch: 7, Cursors: map[string]uint64{"a": 4}})
+	got := next(t, s, EventData, EventGap)
+	if d := cmp.Diff(Event{Kind: EventGap, Device: "a", From: 5, To: 10, Reason: GapEvicted}, got); d != "" {
+		t.Fatal(d)
+	}
+	if e := next(t, s, EventData, EventGap); e.Seq != 11 || e.Prev != 10 {
+		t.Fatalf("got %+v", e)
+	}
+}
+
+func TestEvictedBeforeItWasDurableIsAGap(t *testing.T) {
+	h := streamHost(t)
+	b := newMemoryBacklog()
+	b.store(testRecord("a", 1, "t"))
+	gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b, RingRecords: 4})
+	for seq := uint64(2); seq <= 10; seq++ {
+		gw.Publish(testRecord("a", seq, "t"))
+	}
+	s := subscribe(t, h, gw, SubscribeOptions{Epoch: 7, Cursors: map[string]uint64{"a": 1}})
+	got := next(t, s, EventData, EventGap)
+	if d := cmp.Diff(Event{Kind: EventGap, Device: "a", From: 2, To: 6, Reason: GapEvicted}, got); d != "" {
+		t.Fatal(d)
+	}
+	if e := next(t, s, EventData, EventGap); e.Seq != 7 || e.Prev != 6 {
+		t.Fatalf("got %+v", e)
+	}
+}
+
+// A gateway was killed: 37 was durable, numbers up to 99 had been reserved.
+func TestAnnouncedLossReachesWhoeverHasNotPassedIt(t *testing.T) {
+	for cursor, want := range map[uint64]span{36: {38, 99}, 37: {38, 99}, 40: {41, 99}, 99: {}} {
+		for _, early := range []bool{true, false} {
+			t.Run(fmt.Sprintf("cursor %d, announced early %v", cursor, early), func(t *testing.T) {
+				h := streamHost(t)
+				b := newMemoryBacklog()
+				b.store(testRecord("a", 36, "t"), testRecord("a", 37, "t"))
+				gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b})
+				if early {
+					gw.AnnounceLost("a", 38, 99)
+				}
+				s := subscribe(t, h, gw, SubscribeOptions{Epoch: 7, Cursors: map[string]uint64{"a": cursor}})
+				if !early {
+					next(t, s, EventConnected)
+					gw.AnnounceLost("a", 38, 99)
+				}
+				gw.Publish(testRecord("a", 100, "t"))
+				f := &follower{tb: t, last: map[string]uint64{"a": cursor}}
+				for f.last["a"] < 100 {
+					f.take(next(t, s, EventData, EventGap))
+				}
+				var got span
+				for _, g := range f.gaps {
+					if got.to != 0 || g.Reason != GapLost {
+						t.Fatalf("gaps %+v", f.gaps)
+					}
+					got = span{g.From, g.To}
+				}
+				if got != want {
+					t.Fatalf("gap %v, want %v", got, want)
+				}
+			})
+		}
+	}
+}
+
+func TestLossBetweenStoredRecordsIsTold(t *testing.T) {
+	h := streamHost(t)
+	b := newMemoryBacklog()
+	gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b, RingRecords: 2})
+	b.store(testRecord("a", 37, "t"))
+	gw.AnnounceLost("a", 38, 99)
+	for seq := uint64(100); seq < 110; seq++ {
+		rec := testRecord("a", seq, "t")
+		b.store(rec)
+		gw.Publish(rec)
+	}
+	s := subscribe(t, h, gw, SubscribeOptions{Epoch: 7, Cursors: map[string]uint64{"a": 37}})
+	f := &follower{tb: t, last: map[string]uint64{"a": 37}}
+	for f.last["a"] < 109 {
+		f.take(next(t, s, EventData, EventGap))
+	}
+	want := []Event{{Kind: EventGap, Device: "a", From: 38, To: 99, Reason: GapLost}}
+	if d := cmp.Diff(want, f.gaps); d != "" {
+		t.Fatal(d)
+	}
+}
+
+func TestNumbersLeftOutAreNoGap(t *testing.T) {
+	h := streamHost(t)
+	b := newMemoryBacklog()
+	b.store(testRecord("a", 37, "t"))
+	gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b})
+	gw.Publish(testRecord("a", 64, "t"))
+	s := subscribe(t, h, gw, SubscribeOptions{Epoch: 7, Cursors: map[string]uint64{"a": 37}})
+	if e := next(t, s, EventData, EventGap); e.Seq != 64 || e.Prev != 37 {
+		t.Fatalf("got %+v", e)
+	}
+}
+
+func TestDeviceThatAppearedWhileAwayIsNotMissed(t *testing.T) {
+	h := streamHost(t)
+	b := newMemoryBacklog()
+	old, fresh := testRecord("old", 1, "t"), testRecord("fresh", 1, "t")
+	old.Time, fresh.Time = 1_000_000, 2_000_000
+	b.store(old, fresh)
+	gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b})
+	s := subscribe(t, h, gw, SubscribeOptions{
+		Epoch: 7, Cursors: map[string]uint64{"known": 1}, Since: time.UnixMilli(1_500_000),
+	})
+	if e := next(t, s, EventData, EventGap); e.Device != "fresh" || e.Seq != 1 || e.Prev != 0 {
+		t.Fatalf("got %+v", e)
+	}
+	if _, c := s.Cursors(); c["old"] != 1 {
+		t.Fatalf("a device that was there before begins at its newest record, not at %d", c["old"])
+	}
+}
+
+func TestUnreadableBacklogNeverSkipsInSilence(t *testing.T) {
+	h := streamHost(t)
+	b := newMemoryBacklog()
+	b.store(testRecord("a", 1, "t"), testRecord("a", 2, "t"))
+	gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b})
+	s := subscribe(t, h, gw, SubscribeOptions{Epoch: 7, Cursors: map[string]uint64{"a": 1}})
+	if e := next(t, s, EventData, EventGap); e.Seq != 2 {
+		t.Fatalf("got %+v", e)
+	}
+	b.mu.Lock()
+	b.fail = context.DeadlineExceeded
+	b.mu.Unlock()
+	b.store(testRecord("a", 3, "t"))
+	noErr(t, h.Network().ClosePeer(gw.host.ID()))
+	if e := next(t, s, EventDisconnected); e.Err == nil || strings.Contains(e.Err.Error(), "ended the stream") {
+		t.Fatalf("disconnected by %v", e.Err)
+	}
+	b.mu.Lock()
+	b.fail = nil
+	b.mu.Unlock()
+	if e := next(t, s, EventData, EventGap); e.Seq != 3 || e.Prev != 2 {
+		t.Fatalf("got %+v", e)
+	}
+}
