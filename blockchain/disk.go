@@ -54,6 +54,17 @@ func openFile(path string) (*os.File, error) {
 	return f, nil
 }
 
+// makeDir creates dir with mode 0700, durably, if it is not there.
+func makeDir(dir string) error {
+	if there, err := exists(dir); there || err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(filepath.Clean(dir)))
+}
+
 func syncDir(path string) error {
 	d, err := os.Open(filepath.Clean(path))
 	if err != nil {

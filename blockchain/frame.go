@@ -90,7 +90,7 @@ type window struct {
 	eof  bool // buf reaches the file's end
 }
 
-const windowSize = 1 << 20
+const windowSize = 1 << 18
 
 // frame gives kind and end of the whole frame at start, kind 0 if there is none, io.EOF at the file's end.
 func (w *window) frame() (kind byte, end int64, err error) {

@@ -96,7 +96,9 @@ func (j *journal) scan(replay func(batch) error) (int64, error) {
 		case kindPrivate:
 			b.private = [][]byte{payload}
 		}
-		if err := replay(b); err != nil {
+		if err := replay(b); errors.Is(err, ErrNewer) {
+			return 0, fmt.Errorf("read journal at byte %d: %w", at, err)
+		} else if err != nil {
 			return 0, corrupt(at, err)
 		}
 		j.size = in.offset

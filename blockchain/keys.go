@@ -50,7 +50,7 @@ var ErrKeys = errors.New("the ledger's keys cannot be used")
 // LoadOrCreateKeys reads the keys in dir, and creates them (files 0600, durable before it returns) in a directory that
 // never held a complete set. It refuses files that others may read.
 func LoadOrCreateKeys(dir string) (Keys, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return Keys{}, fmt.Errorf("ledger keys: %w", err)
 	}
 	k := Keys{dir: dir}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -69,7 +68,7 @@ type view struct {
 // Open locks the ledger in o.Dir, verifies every byte of its journal, and at the first start founds the owner's
 // identity and binds this gateway to it. The caller must then run Serve, or Close it.
 func Open(_ context.Context, o Options) (*Ledger, error) {
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := makeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
 	lock, err := lockDir(o.Dir)

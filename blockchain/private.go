@@ -26,7 +26,7 @@ func (l *Ledger) learnPrivate(p []byte) error {
 		return fmt.Errorf("private frame: %w", err)
 	}
 	if v.Kind != privateOpening {
-		return fmt.Errorf("private frame of kind %d is not known; a newer peerbee may read it", v.Kind)
+		return fmt.Errorf("%w: private frame of kind %d", ErrNewer, v.Kind)
 	}
 	l.openings[v.Record] = v.Opening
 	return nil
@@ -59,4 +59,4 @@ func circleOf(f uint64, founders ...PublicKey) CircleID {
 }
 
 // keyHash is what an inception keeps of the next key.
-func keyHash(k PublicKey) [32]byte { return sha256.Sum256(k[:]) }
+func keyHash(k PublicKey) KeyHash { return sha256.Sum256(k[:]) }

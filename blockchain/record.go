@@ -48,6 +48,12 @@ func (k PublicKey) String() string { return hex.EncodeToString(k[:]) }
 // MarshalText is String, for JSON.
 func (k PublicKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
+// KeyHash is the SHA-256 of a public key.
+type KeyHash [32]byte
+
+// MarshalText gives hexadecimal digits, for JSON.
+func (h KeyHash) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h[:])), nil }
+
 // Tag stands for a device inside one circle: whoever holds the circle key can recognise the device, nobody else can.
 type Tag [16]byte
 
@@ -89,7 +95,7 @@ type Body interface{ recordType() Type }
 // Inception founds an owner's identity.
 type Inception struct {
 	Key     PublicKey `cbor:"1,keyasint"`
-	NextKey [32]byte  `cbor:"2,keyasint"` // SHA-256 of the public key that a rotation will bring
+	NextKey KeyHash   `cbor:"2,keyasint"` // of the public key that a rotation will bring
 	Circle  CircleID  `cbor:"3,keyasint"` // the home circle
 }
 
@@ -181,6 +187,9 @@ var forms = map[Type]form{
 	}},
 }
 
+// ErrNewer is answered for well-formed content of a kind that this version does not know.
+var ErrNewer = errors.New("written by a newer peerbee; update this one")
+
 // errRecordForm is answered for a record whose common fields do not fit its type.
 var errRecordForm = errors.New("fields do not fit the record's type")
 
@@ -212,11 +221,11 @@ func parseRecord(leaf []byte) (*signedRecord, error) {
 		return nil, fmt.Errorf("read record: payload: %w", err)
 	}
 	if p.Ver != recordVersion {
-		return nil, fmt.Errorf("read record: version %d is not known; a newer peerbee may read it", p.Ver)
+		return nil, fmt.Errorf("read record: %w: version %d", ErrNewer, p.Ver)
 	}
 	f, ok := forms[p.Type]
 	if !ok {
-		return nil, fmt.Errorf("read record: type %d is not known; a newer peerbee may read it", uint64(p.Type))
+		return nil, fmt.Errorf("read record: %w: type %d", ErrNewer, uint64(p.Type))
 	}
 	body := f.body()
 	if err := decodeCanonical(p.Body, body); err != nil {

@@ -147,7 +147,7 @@ func (s *state) admitBind(r *signedRecord, body *GatewayBind) (func(), error) {
 		return nil, ErrOutOfPlace
 	}
 	if body.Scope != ScopeRegister {
-		return nil, fmt.Errorf("scope %d is not known; a newer peerbee may read it", uint64(body.Scope))
+		return nil, fmt.Errorf("%w: scope %d", ErrNewer, uint64(body.Scope))
 	}
 	if !validPeerID(body.PeerID) {
 		return nil, errPeerID

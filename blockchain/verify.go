@@ -82,7 +82,7 @@ func verifyBundle(file []byte) (Verdict, error) {
 		return Verdict{}, err
 	}
 	if b.Format != bundleFormat {
-		return Verdict{}, fmt.Errorf("format %.40q is not known; a newer peerbee may read it", b.Format)
+		return Verdict{}, fmt.Errorf("%w: format %.40q", ErrNewer, b.Format)
 	}
 	judge := judge{
 		state: newState(), logs: map[string]PublicKey{}, heads: map[string]tlog.Tree{}, next: map[string]int64{},

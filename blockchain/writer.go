@@ -23,7 +23,7 @@ type Receipt struct {
 }
 
 type request struct {
-	ctx    context.Context //nolint:containedctx // the writer skips requests nobody waits for any more
+	ctx    context.Context // the writer skips requests nobody waits for any more
 	device DeviceID
 	typ    Type
 	reply  chan<- result // holds one
@@ -224,7 +224,7 @@ func (l *Ledger) stage(req request) (*staged, Receipt, error) {
 	s := &staged{request: req}
 	var err error
 	switch {
-	case req.typ == TypeRegister && dev != nil && dev.status == StatusOwned:
+	case req.typ == TypeRegister && dev != nil && dev.status == StatusOwned && dev.current().aid == l.aid:
 		return nil, l.receipt(req.device, dev.current().id, true), nil
 	case req.typ == TypeRelease && dev == nil:
 		return nil, Receipt{}, ErrUnknownDevice
@@ -269,9 +269,9 @@ func (l *Ledger) signRelease(s *staged, c *chain) (err error) {
 
 // receipt describes a record of d's chain. Only Serve calls it, so nothing changes meanwhile.
 func (l *Ledger) receipt(d DeviceID, id RecordID, existed bool) Receipt {
-	r := Receipt{Device: d, Record: id, AID: l.aid, Index: l.index[id], Existed: existed, Type: TypeRelease}
 	c := l.state.devices[l.slotOf(d)].current()
-	if r.Chain = c.id; c.id == id {
+	r := Receipt{Device: d, Record: id, Chain: c.id, Type: TypeRelease, AID: c.aid, Index: l.index[id], Existed: existed}
+	if c.id == id {
 		r.Type = TypeRegister
 	}
 	return r
