@@ -22,8 +22,8 @@ const (
 	// sightedWait is short so that the other ways are soon tried again.
 	sightedWait = time.Second
 	// kadHeadStart and relayHeadStart are what the nearer ways get before the farther ones are tried beside them.
-	kadHeadStart   = 100 * time.Millisecond
-	relayHeadStart = 250 * time.Millisecond
+	kadHeadStart   = 50 * time.Millisecond
+	relayHeadStart = 100 * time.Millisecond
 	redialWait     = 250 * time.Millisecond
 	redialMaxWait  = 2 * time.Second
 )

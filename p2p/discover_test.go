@@ -139,6 +139,17 @@ func TestPublicFace(t *testing.T) {
 	}
 }
 
+func TestRankDialsPutsRelaysSoonAfterDirectOnes(t *testing.T) {
+	relay := ma.StringCast("/ip4/192.0.2.9/tcp/9/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X/p2p-circuit")
+	ranked := rankDials(append([]ma.Multiaddr{relay}, testAddrs(2)...))
+	if len(ranked) != 3 || !ranked[2].Addr.Equal(relay) || ranked[2].Delay != relayDelay {
+		t.Errorf("got %v", ranked)
+	}
+	if alone := rankDials([]ma.Multiaddr{relay}); len(alone) != 1 || alone[0].Delay != 0 {
+		t.Errorf("got %v", alone)
+	}
+}
+
 func TestPortsVary(t *testing.T) {
 	one, two, six := ma.StringCast("/ip4/192.0.2.1/tcp/4001"), ma.StringCast("/ip4/192.0.2.1/tcp/4002"), ma.StringCast("/ip6/2001:db8::1/tcp/5001")
 	if portsVary([]ma.Multiaddr{one, six, one}) || portsVary(nil) {

@@ -37,6 +37,8 @@ const (
 	connsHigh = 64
 	// keepAlive is how often an idle connection is probed; a silent one is found dead soon after.
 	keepAlive = 15 * time.Second
+	// relayDelay is what direct addresses get before relayed ones within one dial.
+	relayDelay = 50 * time.Millisecond
 	// maxAddrs bounds what the host says of itself, for tickets and records.
 	maxAddrs = 12
 )
@@ -208,7 +210,8 @@ func (h *Host) newSwarm(key crypto.PrivKey, bus event.Bus, rm network.ResourceMa
 	if err := errors.Join(ps.AddPrivKey(id, key), ps.AddPubKey(id, key.GetPublic())); err != nil {
 		return nil, nil, fmt.Errorf("store own key: %w", err)
 	}
-	sw, err := swarm.NewSwarm(id, ps, bus, append(opts, swarm.WithResourceManager(rm), swarm.WithConnectionGater(h.gate))...)
+	sw, err := swarm.NewSwarm(id, ps, bus, append(opts,
+		swarm.WithResourceManager(rm), swarm.WithConnectionGater(h.gate), swarm.WithDialRanker(rankDials))...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("build network: %w", err)
 	}
@@ -222,6 +225,24 @@ func (h *Host) newSwarm(key crypto.PrivKey, bus event.Bus, rm network.ResourceMa
 		return nil, nil, fmt.Errorf("build TCP transport: %w", err)
 	}
 	return sw, up, sw.AddTransport(tt)
+}
+
+// rankDials is the library's order with a shorter wait before relays: a circuit takes several more round trips
+// than a direct connection and loses to it anyway, and the library's half a second is all of the time until the
+// first byte where no direct way exists.
+func rankDials(addrs []ma.Multiaddr) []network.AddrDelay {
+	var relayed []network.AddrDelay
+	direct := ma.FilterAddrs(addrs, func(a ma.Multiaddr) bool { return !isRelayAddr(a) })
+	for _, a := range addrs {
+		if isRelayAddr(a) {
+			delay := network.AddrDelay{Addr: a}
+			if len(direct) > 0 {
+				delay.Delay = relayDelay
+			}
+			relayed = append(relayed, delay)
+		}
+	}
+	return append(swarm.DefaultDialRanker(direct), relayed...)
 }
 
 func (h *Host) newUpgrader(key crypto.PrivKey, rm network.ResourceManager) (transport.Upgrader, error) {
