@@ -15,7 +15,6 @@ import (
 
 // Reasons of a reset indication.
 const (
-	resetPowerUp  = 0
 	resetExternal = 1
 	resetWatchdog = 2
 )
@@ -94,6 +93,7 @@ func (s *Stick) recall() {
 	}
 	for _, d := range s.sensors {
 		k, member := known[d.ieee]
+		fresh := !d.joined
 		switch {
 		case on && member:
 			d.nwk = k.Network
@@ -102,6 +102,9 @@ func (s *Stick) recall() {
 			s.admit(d)
 		default:
 			d.leave()
+		}
+		if d.joined && fresh {
+			d.trustNetwork(s.mem.IEEE())
 		}
 	}
 }

@@ -92,3 +92,12 @@ func (s *Stick) runDue(now time.Time) time.Time {
 	}
 	return next
 }
+
+// ended is what everything that serves returns when its context ends: nil while it has not. A deadline is no
+// other end, since a supervisor would take its error for more than it says.
+func ended(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return context.Canceled
+}

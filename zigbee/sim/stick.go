@@ -111,7 +111,12 @@ func New(o Options) (*Stick, error) {
 // Serve plugs the stick into a port until the context or the port ends; the error says which. The stick keeps
 // its state for the next port.
 func (s *Stick) Serve(ctx context.Context, port io.ReadWriteCloser) error {
-	return s.serve(ctx, func(ctx context.Context) error { return s.link(ctx, port) })
+	return s.serve(ctx, func(ctx context.Context) error {
+		if err := s.plugIn(ctx); err != nil {
+			return errors.Join(err, port.Close())
+		}
+		return s.link(ctx, port)
+	})
 }
 
 // serve runs the clock and the load generator beside links, which serves one port after the other.
@@ -148,7 +153,7 @@ func (s *Stick) broadcast() {
 // link speaks to one peer until the port or the context ends.
 func (s *Stick) link(ctx context.Context, port io.ReadWriteCloser) error {
 	s.mu.Lock()
-	if s.unplugged {
+	if s.unplugged { // in the moment since the port was made
 		s.mu.Unlock()
 		return errors.Join(ErrUnplugged, port.Close())
 	}
@@ -175,7 +180,7 @@ func (s *Stick) link(ctx context.Context, port io.ReadWriteCloser) error {
 	wg.Wait()
 	switch {
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
+		return ended(ctx)
 	case s.isUnplugged():
 		return ErrUnplugged
 	}

@@ -96,6 +96,15 @@ func (m *Memory) Rows(item uint16) int {
 	return n
 }
 
+// Clone gives a copy that does not change with the original.
+func (m *Memory) Clone() *Memory {
+	c := &Memory{Aligned: m.Aligned, items: make(map[ID][]byte, len(m.items)), used: m.used}
+	for id, value := range m.items {
+		c.items[id] = slices.Clone(value)
+	}
+	return c
+}
+
 // TakeDirty reports whether anything changed since it was last asked.
 func (m *Memory) TakeDirty() bool {
 	d := m.dirty
