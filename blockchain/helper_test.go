@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"testing"
 
@@ -18,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite the vectors in docs/protocol/le
 
 func TestMain(m *testing.M) {
 	if dir := childDir(); dir != "" {
-		runChild(dir)
+		fmt.Fprintln(os.Stdout, "error", runChild(dir))
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -112,7 +112,7 @@ func TestFlipAnywhere(t *testing.T) {
 // TestForgedFrames changes bytes of records and checkpoints and mends the checksum.
 func TestForgedFrames(t *testing.T) {
 	t.Parallel()
-	journal := sampleJournal(t)
+	journal, _, _ := vectorJournal(t)
 	for _, f := range framesOf(t, journal) {
 		if f.kind == kindPrivate {
 			continue
@@ -121,7 +121,7 @@ func TestForgedFrames(t *testing.T) {
 			bad := bytes.Clone(journal)
 			bad[at] ^= 0x01
 			mend(bad, f)
-			if _, err := open(testOptions("a"), newDisk(bad)); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer) {
+			if _, err := open(testOptions("vectors"), newDisk(bad)); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer) {
 				t.Fatalf("frame %c at %d, byte %d: %v", f.kind, f.start, at, err)
 			}
 		}

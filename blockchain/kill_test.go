@@ -19,42 +19,44 @@ const childEnv = "PEERBEE_LEDGER_TEST_CHILD"
 func childDir() string { return os.Getenv(childEnv) }
 
 // runChild is the process that gets killed: four callers register and release devices as fast as they can, and every
-// acknowledged record is printed.
-func runChild(dir string) {
-	fail := func(err error) {
-		fmt.Println("error", err)
-		os.Exit(1)
-	}
+// acknowledged record is printed. It ends only by an error.
+func runChild(dir string) error {
 	keys, err := LoadOrCreateKeys(dir)
 	if err != nil {
-		fail(err)
+		return err
 	}
 	l, err := Open(context.Background(), Options{Dir: dir, Keys: keys, PeerID: testPeer})
 	if err != nil {
-		fail(err)
+		return err
 	}
+	ended := make(chan error, 5)
+	go func() { ended <- l.Serve(context.Background()) }()
 	var out sync.Mutex
 	for worker := range 4 {
-		go func() {
-			for n := int(l.Stats().Records); ; n++ {
-				d := testDevice(worker<<20 + n)
-				for _, do := range []func(context.Context, DeviceID) (Receipt, error){l.Register, l.Release} {
-					r, err := do(context.Background(), d)
-					if err != nil {
-						fail(err)
-					}
-					out.Lock()
-					fmt.Println("ack", d, r.Record)
-					out.Unlock()
-					if n%2 == 0 {
-						break
-					}
-				}
-			}
-		}()
+		go func() { ended <- l.churn(worker<<20, &out) }()
 	}
-	if err := l.Serve(context.Background()); err != nil {
-		fail(err)
+	return <-ended
+}
+
+// churn registers devices and releases every other one.
+func (l *Ledger) churn(base int, out *sync.Mutex) error {
+	for n := int(l.Stats().Records); ; n++ {
+		d := testDevice(base + n)
+		for _, do := range []func(context.Context, DeviceID) (Receipt, error){l.Register, l.Release} {
+			r, err := do(context.Background(), d)
+			if err != nil {
+				return err
+			}
+			out.Lock()
+			_, err = fmt.Fprintln(os.Stdout, "ack", d, r.Record)
+			out.Unlock()
+			if err != nil {
+				return err
+			}
+			if n%2 == 0 {
+				break
+			}
+		}
 	}
 }
 
