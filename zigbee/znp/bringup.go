@@ -53,23 +53,24 @@ func (h *Host) bringUp(ctx context.Context, l *link) (State, error) {
 	return h.resume(ctx, l, base, found.started)
 }
 
-// wake makes sure that Z-Stack firmware listens: sticks may sit in a boot loader, or be of another family.
+// wake makes sure that Z-Stack firmware listens: sticks may be starting, sit in a boot loader, or be of another
+// family. One that starts tells so, which ends the waiting.
 func (l *link) wake(ctx context.Context) error {
+	attempts := []func(context.Context) error{l.recognise, l.leaveBootLoader, l.toggleLines}
 	for range wakeAttempts {
-		if awake, err := l.pinged(ctx); awake || err != nil {
-			return err
-		}
-		if err := l.recognise(ctx); err != nil {
-			return err
-		}
-		for _, push := range []func(context.Context) error{l.leaveBootLoader, l.toggleLines} {
-			if err := push(ctx); err != nil {
-				return err
-			}
+		for _, attempt := range attempts {
 			if awake, err := l.pinged(ctx); awake || err != nil {
 				return err
 			}
+			if err := attempt(ctx); errors.Is(err, errReset) {
+				return nil
+			} else if err != nil {
+				return err
+			}
 		}
+	}
+	if awake, err := l.pinged(ctx); awake || err != nil {
+		return err
 	}
 	return errNoAnswer
 }
@@ -87,13 +88,29 @@ func (l *link) pinged(ctx context.Context) (bool, error) {
 	}
 }
 
+// listen waits for d; it gives errReset as soon as the stick tells that it has started.
+func (l *link) listen(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case err := <-l.reset:
+		return err
+	case <-timer.C:
+		return nil
+	case <-l.dead:
+		return l.cause()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // leaveBootLoader asks the CC253x boot loader to start the firmware. The many bytes also complete any frame the
 // firmware may believe to be in the middle of.
 func (l *link) leaveBootLoader(ctx context.Context) error {
 	if err := l.rawWrite(ctx, bytes.Repeat([]byte{0xEF}, 256)); err != nil {
 		return err
 	}
-	return l.sleep(ctx, bootLoaderWait)
+	return l.listen(ctx, bootLoaderWait)
 }
 
 // toggleLines restarts sticks whose reset and boot pins hang on DTR and RTS.
@@ -110,7 +127,7 @@ func (l *link) toggleLines(ctx context.Context) error {
 			l.log.Debug("set the zigbee port's control lines", "error", err)
 			return nil
 		}
-		if err := l.sleep(ctx, lineStep); err != nil {
+		if err := l.listen(ctx, lineStep); err != nil {
 			return err
 		}
 	}

@@ -50,8 +50,8 @@ func TestResumeTakesNoTimeOfItsOwn(t *testing.T) {
 		if got := changing(s); !slices.Equal(got, []string{"ZDO_STARTUP_FROM_APP"}) {
 			t.Errorf("sent %v", got)
 		}
-		if !slices.Equal(s.endpoints, []zb.Endpoint{1, 242}) {
-			t.Errorf("endpoints %v", s.endpoints)
+		if !slices.Equal(s.registered(), []zb.Endpoint{1, 242}) {
+			t.Errorf("endpoints %v", s.registered())
 		}
 		shut := heard[*mt.ZDOMgmtPermitJoinReq](s)
 		if len(shut) != 1 || shut[0].Seconds != 0 || shut[0].Dst != zb.BroadcastRoutersCoordinators {
@@ -124,8 +124,8 @@ func TestNeverDecidesByItself(t *testing.T) {
 				if got := changing(s); got != nil {
 					t.Errorf("sent %v", got)
 				}
-				if s.opened != 1 {
-					t.Errorf("the port was opened %d times", s.opened)
+				if s.opens() != 1 {
+					t.Errorf("the port was opened %d times", s.opens())
 				}
 				if len(heard[*mt.UtilGetDeviceInfo](s)) < 10 {
 					t.Error("the stick is not watched")
@@ -336,6 +336,16 @@ func TestBootLoaders(t *testing.T) {
 			}
 		})
 	})
+	t.Run("still starting when opened", func(t *testing.T) {
+		s := formedStick(t)
+		s.deaf = true
+		with(t, s, &formed, func(t *testing.T, h *znp.Host) {
+			time.Sleep(400 * time.Millisecond)
+			s.set(func() { s.deaf = false })
+			s.crash()
+			reach(t, h, znp.PhaseRunning, 0)
+		})
+	})
 	t.Run("restart on opening", func(t *testing.T) {
 		s := formedStick(t)
 		first := true
@@ -349,8 +359,8 @@ func TestBootLoaders(t *testing.T) {
 		}
 		with(t, s, &formed, func(t *testing.T, h *znp.Host) {
 			reach(t, h, znp.PhaseRunning, 0)
-			if s.opened != 1 {
-				t.Errorf("opened %d times", s.opened)
+			if s.opens() != 1 {
+				t.Errorf("opened %d times", s.opens())
 			}
 		})
 	})
@@ -386,8 +396,8 @@ func TestOtherFamilies(t *testing.T) {
 					t.Errorf("form: %v", err)
 				}
 				time.Sleep(45 * time.Second)
-				if s.opened != 2 {
-					t.Errorf("opened %d times", s.opened)
+				if s.opens() != 2 {
+					t.Errorf("opened %d times", s.opens())
 				}
 			})
 		})

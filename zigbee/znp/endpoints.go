@@ -16,6 +16,10 @@ const (
 	mainEndpoint      zb.Endpoint  = 1
 	profileGreenPower zb.ProfileID = 0xA1E0
 	groupGreenPower   zb.GroupID   = 0x0B84
+
+	deviceConfigurationTool uint16 = 0x0005
+	deviceGreenPowerProxy   uint16 = 0x0061 // proxy basic
+
 	everyZDOCluster   zb.ClusterID = 0xFFFF
 	// openCoordinatorToo is the first build that opens the coordinator with a broadcast permit join.
 	openCoordinatorToo uint32 = 20210708
@@ -24,11 +28,11 @@ const (
 // standing are the endpoints every stick gets. Sensors look for IAS zone and Time servers and clients there.
 var standing = []zdo.SimpleDescriptor{
 	{
-		Endpoint: mainEndpoint, Profile: zb.ProfileHomeAutomation, DeviceType: 0x0005,
+		Endpoint: mainEndpoint, Profile: zb.ProfileHomeAutomation, DeviceType: deviceConfigurationTool,
 		InClusters:  []zb.ClusterID{0x0000, 0x000A, 0x0019, 0x0501},
 		OutClusters: []zb.ClusterID{0x0001, 0x0020, 0x0500, 0x0502},
 	},
-	{Endpoint: zdo.EndpointGreenPower, Profile: profileGreenPower, DeviceType: 0x0064},
+	{Endpoint: zdo.EndpointGreenPower, Profile: profileGreenPower, DeviceType: deviceGreenPowerProxy},
 }
 
 // prepare makes a started stick ready for traffic: endpoints, callbacks, and joining shut.

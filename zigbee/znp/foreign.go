@@ -45,7 +45,7 @@ func (l *link) recognise(ctx context.Context) error {
 		if err := l.rawWrite(ctx, question); err != nil {
 			return err
 		}
-		if err := l.sleep(ctx, foreignReply); err != nil {
+		if err := l.listen(ctx, foreignReply); err != nil {
 			return err
 		}
 		heard := l.tap.bytes()

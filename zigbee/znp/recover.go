@@ -92,12 +92,12 @@ func (h *Host) attend(ctx context.Context, l *link, s State) error {
 	watchdog := time.NewTicker(watchdogPeriod)
 	defer watchdog.Stop()
 	for {
-		h.setState(s)
-		if s.Phase == PhaseRunning {
+		if s.Phase == PhaseRunning { // before it is told, so that whoever hears of it finds it so
 			h.setRunning(l)
 		} else {
 			h.setRunning(nil)
 		}
+		h.setState(s)
 		select {
 		case err := <-l.reset:
 			return err

@@ -286,6 +286,20 @@ func (s *stick) set(change func()) {
 	change()
 }
 
+// opens tells how often the port was opened.
+func (s *stick) opens() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opened
+}
+
+// registered gives the stick's endpoints.
+func (s *stick) registered() []zb.Endpoint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.endpoints)
+}
+
 // unplug takes the port away.
 func (s *stick) unplug() {
 	s.mu.Lock()
