@@ -65,7 +65,7 @@ func (h *Host) hiveCircuits() []ma.Multiaddr {
 func (h *Host) ConnectPeer(ctx context.Context, id peer.ID, addrs []ma.Multiaddr, secret []byte) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(h.ctx, cancel)()
+	defer h.onClose(cancel)()
 	h.gate.expect(id)
 	wait := redialWait
 	for {
@@ -78,7 +78,8 @@ func (h *Host) ConnectPeer(ctx context.Context, id peer.ID, addrs []ma.Multiaddr
 		select {
 		case <-ctx.Done():
 			// Not wrapped: a deadline in the chain would stop a supervisor for good.
-			return fmt.Errorf("%w: %s (%v); check that it runs, is online and still knows this peer", ErrUnreachable, ShortID(id), err)
+			return fmt.Errorf("%w: %s (%s); check that it runs, is online and still knows this peer",
+				ErrUnreachable, ShortID(id), err.Error())
 		case <-time.After(jitter(wait)):
 			wait = min(2*wait, redialMaxWait)
 		}

@@ -161,8 +161,7 @@ func (h *Host) Serve(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(h.ctx, cancel)
-	defer stop()
+	defer h.onClose(cancel)()
 
 	var tasks sync.WaitGroup
 	for _, task := range h.tasks() {
@@ -196,6 +195,9 @@ func (h *Host) Close() error {
 	})
 	return h.closeErr
 }
+
+// onClose calls f when the host closes, unless the returned function is called first.
+func (h *Host) onClose(f func()) (forget func() bool) { return context.AfterFunc(h.ctx, f) }
 
 // spawn runs f beside everything else; its context ends with Close, which waits for it.
 func (h *Host) spawn(f func(context.Context)) {

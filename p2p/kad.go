@@ -27,7 +27,7 @@ const (
 	// kadPrefix makes the protocol /peerbee/kad/1.0.0: a network of its own. The public one would publish where
 	// people live.
 	kadPrefix    protocol.ID = "/peerbee"
-	kadNamespace             = "peerbee"
+	kadNamespace string      = "peerbee"
 
 	recordLife      = 24 * time.Hour
 	republishEvery  = 6 * time.Hour
@@ -95,7 +95,7 @@ func discoveryKey(secret []byte, week uint64) (cid.Cid, error) {
 func (h *Host) Advertise(ctx context.Context, secret func() []byte) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(h.ctx, cancel)()
+	defer h.onClose(cancel)()
 	if h.kad == nil || len(h.cfg.Hives) == 0 {
 		<-ctx.Done()
 		return nil
@@ -282,7 +282,7 @@ func (h *Host) callHives(ctx context.Context) {
 		h.spawn(func(context.Context) {
 			ctx, cancel := context.WithTimeout(network.WithForceDirectDial(ctx, "hive"), hiveTimeout)
 			defer cancel()
-			defer context.AfterFunc(h.ctx, cancel)()
+			defer h.onClose(cancel)()
 			if err := h.Connect(ctx, hive); err != nil {
 				h.log.Debug("dialling a hive", "hive", ShortID(hive.ID), "err", err)
 			}
