@@ -86,8 +86,17 @@ func (h *Host) ConnectPeer(ctx context.Context, id peer.ID, addrs []ma.Multiaddr
 	}
 }
 
+// Reached tells by which way ConnectPeer last reached a peer: "address", "local network", "kademlia" or "relay";
+// empty when it never did.
+func (h *Host) Reached(id peer.ID) string {
+	via, _ := h.reached.Load(id)
+	name, _ := via.(string)
+	return name
+}
+
 // way is one stage of a connection attempt.
 type way struct {
+	name  string
 	after time.Duration
 	try   func(context.Context) error
 }
@@ -98,30 +107,41 @@ func (h *Host) connectOnce(ctx context.Context, id peer.ID, addrs []ma.Multiaddr
 		return nil
 	}
 	ways := []way{
-		{0, func(ctx context.Context) error { return h.dialDirect(ctx, id, appendNew(addrs, h.saved.of(id)...)) }},
+		{"address", 0, func(ctx context.Context) error { return h.dialDirect(ctx, id, appendNew(addrs, h.saved.of(id)...)) }},
 	}
 	if !h.cfg.NoMDNS {
-		ways = append(ways, way{0, func(ctx context.Context) error { return h.dialSighted(ctx, id) }})
+		ways = append(ways, way{"local network", 0, func(ctx context.Context) error { return h.dialSighted(ctx, id) }})
 	}
 	if h.kad != nil && len(secret) > 0 && len(h.cfg.Hives) > 0 {
-		ways = append(ways, way{kadHeadStart, func(ctx context.Context) error {
+		ways = append(ways, way{"kademlia", kadHeadStart, func(ctx context.Context) error {
 			return h.dialFound(ctx, id, secret)
 		}})
 	}
 	if relayed := appendNew(ma.FilterAddrs(addrs, isRelayAddr), h.hiveCircuits()...); len(relayed) > 0 && h.punch != nil {
-		ways = append(ways, way{relayHeadStart, func(ctx context.Context) error { return h.dialRelayed(ctx, id, relayed) }})
+		ways = append(ways, way{"relay", relayHeadStart, func(ctx context.Context) error { return h.dialRelayed(ctx, id, relayed) }})
 	}
-	return firstOf(ctx, ways)
+	via, err := firstOf(ctx, ways)
+	if err == nil {
+		h.reached.Store(id, via)
+		h.log.Info("peer reached", "peer", ShortID(id), "via", via)
+	}
+	return err
 }
 
-// firstOf returns nil when one way succeeds, and all their errors when none does.
-func firstOf(ctx context.Context, ways []way) error {
+// result is how one way ended.
+type result struct {
+	via string
+	err error
+}
+
+// firstOf returns the name of the first way that succeeds, and all their errors when none does.
+func firstOf(ctx context.Context, ways []way) (string, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	results := make(chan error, len(ways))
+	results := make(chan result, len(ways))
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	start := func(w way) { running.Go(func() { results <- w.try(ctx) }) }
+	start := func(w way) { running.Go(func() { results <- result{w.name, w.try(ctx)} }) }
 	var errs []error
 	began, open := time.Now(), 0
 	for len(ways) > 0 || open > 0 {
@@ -139,17 +159,17 @@ func firstOf(ctx context.Context, ways []way) error {
 		case <-next:
 			start(ways[0])
 			ways, open = ways[1:], open+1
-		case err := <-results:
-			if err == nil {
-				return nil
+		case r := <-results:
+			if r.err == nil {
+				return r.via, nil
 			}
-			errs = append(errs, err)
+			errs = append(errs, r.err)
 			open--
 		case <-ctx.Done():
-			return errors.Join(append(errs, ctx.Err())...)
+			return "", errors.Join(append(errs, ctx.Err())...)
 		}
 	}
-	return errors.Join(errs...)
+	return "", errors.Join(errs...)
 }
 
 func (h *Host) dialDirect(ctx context.Context, id peer.ID, addrs []ma.Multiaddr) error {

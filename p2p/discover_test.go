@@ -30,25 +30,25 @@ func TestFirstOfStartsWaysInOrder(t *testing.T) {
 	for name, tc := range map[string]struct {
 		ways []way
 		want time.Duration
-		ok   bool
+		via  string // empty: all fail
 	}{
 		"the first succeeds and the second never starts": {
-			[]way{{0, func(context.Context) error { return nil }}, {time.Second, func(context.Context) error { panic("started") }}}, 0, true,
+			[]way{{"first", 0, func(context.Context) error { return nil }}, {"second", time.Second, func(context.Context) error { panic("started") }}}, 0, "first",
 		},
 		"a failure starts the next early": {
-			[]way{{0, fail(100 * time.Millisecond)}, {time.Second, func(context.Context) error { return nil }}}, 100 * time.Millisecond, true,
+			[]way{{"first", 0, fail(100 * time.Millisecond)}, {"second", time.Second, func(context.Context) error { return nil }}}, 100 * time.Millisecond, "second",
 		},
 		"a slow one gets company": {
-			[]way{{0, fail(time.Hour)}, {time.Second, func(context.Context) error { return nil }}}, time.Second, true,
+			[]way{{"first", 0, fail(time.Hour)}, {"second", time.Second, func(context.Context) error { return nil }}}, time.Second, "second",
 		},
-		"all fail": {[]way{{0, fail(time.Second)}, {0, fail(2 * time.Second)}}, 2 * time.Second, false},
+		"all fail": {[]way{{"first", 0, fail(time.Second)}, {"second", 0, fail(2 * time.Second)}}, 2 * time.Second, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				err := firstOf(t.Context(), tc.ways)
-				if (err == nil) != tc.ok || time.Since(began) != tc.want {
-					t.Errorf("%v after %v, want %v", err, time.Since(began), tc.want)
+				via, err := firstOf(t.Context(), tc.ways)
+				if via != tc.via || (err == nil) != (tc.via != "") || time.Since(began) != tc.want {
+					t.Errorf("%q, %v after %v, want %q after %v", via, err, time.Since(began), tc.via, tc.want)
 				}
 			})
 		})
