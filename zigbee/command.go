@@ -85,8 +85,8 @@ func (n *Network) Remove(ctx context.Context, ieee zb.IEEEAddress, force bool) e
 func (n *Network) Interview(_ context.Context, ieee zb.IEEEAddress) error {
 	known := n.table.change(ieee, func(e *entry) bool {
 		e.interview = &interview{settled: make(map[question]bool)}
-		changed := e.Device.Interview != InterviewPending
-		e.Device.Interview = InterviewPending
+		changed := e.Interview != InterviewPending
+		e.Interview = InterviewPending
 		return changed
 	})
 	if !known {
@@ -175,5 +175,5 @@ func (n *Network) targetOf(ieee zb.IEEEAddress, endpoint zb.Endpoint, cluster zb
 			return target{}, fmt.Errorf("%w (%s)", ErrNoEndpoint, zcl.ClusterName(uint16(cluster)))
 		}
 	}
-	return target{ieee, endpoint, cluster}, nil
+	return target{device: ieee, endpoint: endpoint, cluster: cluster}, nil
 }

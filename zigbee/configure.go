@@ -41,7 +41,7 @@ func (s *session) enrol(ctx context.Context) error {
 				continue
 			}
 			err := s.ask(ctx, question{kind: askEnrol, endpoint: ep.ID}, func(ctx context.Context) error {
-				return s.enrolEndpoint(ctx, target{s.ieee, ep.ID, cluster})
+				return s.enrolEndpoint(ctx, target{device: s.ieee, endpoint: ep.ID, cluster: cluster})
 			})
 			if err != nil {
 				return err
@@ -112,20 +112,35 @@ func (s *session) configure(ctx context.Context) error {
 			if len(configs) == 0 {
 				continue
 			}
-			asks = append(asks, func(ctx context.Context) error {
-				to := target{s.ieee, ep.ID, cluster}
-				if err := s.ask(ctx, question{kind: askBind, endpoint: ep.ID, cluster: uint16(cluster)}, func(ctx context.Context) error {
-					return s.n.bind(ctx, to)
-				}); err != nil {
-					return err
-				}
-				return s.ask(ctx, question{kind: askReporting, endpoint: ep.ID, cluster: uint16(cluster)}, func(ctx context.Context) error {
-					return s.n.configureReporting(ctx, to, configs)
-				})
-			})
+			to := target{device: s.ieee, endpoint: ep.ID, cluster: cluster}
+			asks = append(asks, func(ctx context.Context) error { return s.configureCluster(ctx, to, configs) })
 		}
 	}
 	return together(ctx, asks)
+}
+
+// configureCluster sets up one cluster's reports and reads what they would say now: the first may be an hour away.
+func (s *session) configureCluster(ctx context.Context, to target, configs []zcl.ReportConfig) error {
+	ids := make([]uint16, 0, len(configs))
+	for _, c := range configs {
+		ids = append(ids, c.ID)
+	}
+	for _, part := range []struct {
+		kind questionKind
+		do   func(context.Context) error
+	}{
+		{askBind, func(ctx context.Context) error { return s.n.bind(ctx, to) }},
+		{askReporting, func(ctx context.Context) error { return s.n.configureReporting(ctx, to, configs) }},
+		{askFirst, func(ctx context.Context) error {
+			_, err := s.n.readAttributes(ctx, to, 0, ids...)
+			return err
+		}},
+	} {
+		if err := s.ask(ctx, question{kind: part.kind, endpoint: to.endpoint, cluster: uint16(to.cluster)}, part.do); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bind makes a device's cluster report to the stick.

@@ -182,7 +182,7 @@ func (s *session) readBasic(ctx context.Context) error {
 }
 
 func (s *session) readBasicAttribute(ctx context.Context, endpoint zb.Endpoint, id uint16) error {
-	records, err := s.n.readAttributes(ctx, target{s.ieee, endpoint, zb.ClusterID(zcl.ClusterBasic)}, 0, id)
+	records, err := s.n.readAttributes(ctx, target{device: s.ieee, endpoint: endpoint, cluster: zb.ClusterID(zcl.ClusterBasic)}, 0, id)
 	if err != nil {
 		return err
 	}
@@ -258,7 +258,7 @@ func (s *session) readNeeded(ctx context.Context) error {
 			for ids := range slices.Chunk(device.NeededAttributes(uint16(cluster)), neededAtOnce) {
 				asks = append(asks, func(ctx context.Context) error {
 					return s.ask(ctx, question{askNeeded, ep.ID, uint16(cluster), ids[0]}, func(ctx context.Context) error {
-						_, err := s.n.readAttributes(ctx, target{s.ieee, ep.ID, cluster}, 0, ids...)
+						_, err := s.n.readAttributes(ctx, target{device: s.ieee, endpoint: ep.ID, cluster: cluster}, 0, ids...)
 						return err
 					})
 				})

@@ -187,6 +187,7 @@ type target struct {
 	device   zb.IEEEAddress
 	endpoint zb.Endpoint
 	cluster  zb.ClusterID
+	local    zb.Endpoint // of the stick; 0 stands for 1
 }
 
 // send sends a frame without waiting for an answer.
@@ -195,5 +196,7 @@ func (n *Network) send(ctx context.Context, to target, f zcl.Frame) error {
 	if err != nil {
 		return err
 	}
-	return n.radio.Send(ctx, outgoing{device: to.device, destination: address, endpoint: to.endpoint, cluster: to.cluster, data: f.Append(nil)})
+	return n.radio.Send(ctx, outgoing{
+		device: to.device, destination: address, endpoint: to.endpoint, source: to.local, cluster: to.cluster, data: f.Append(nil),
+	})
 }

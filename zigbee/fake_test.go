@@ -381,6 +381,13 @@ func (b *bench) after(d time.Duration) {
 	synctest.Wait()
 }
 
+// asked tells how many exchanges a device had.
+func (b *bench) asked(d *fakeDevice) int {
+	b.radio.mu.Lock()
+	defer b.radio.mu.Unlock()
+	return d.asked
+}
+
 func (b *bench) take() []Event {
 	synctest.Wait()
 	b.mu.Lock()

@@ -3,6 +3,7 @@ package zigbee
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	zb "github.com/shimmeringbee/zigbee"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/peerbee/peerbee/zigbee/device"
 	"github.com/peerbee/peerbee/zigbee/zcl"
 )
 
@@ -59,6 +61,7 @@ const (
 	askEnrol
 	askBind
 	askReporting
+	askFirst // the present values
 )
 
 // resumeInterview starts where a restart of the process left off.
@@ -67,7 +70,25 @@ func resumeInterview(d Device) *interview {
 	if d.Type == zb.Router || d.Type == zb.EndDevice {
 		iv.settled[question{kind: askNode}] = true
 	}
+	iv.repeat = d.Interview == InterviewDone && lacksFacts(d)
 	return iv
+}
+
+// lacksFacts reports whether a device's facts were lost: the reports of these clusters mean nothing without.
+func lacksFacts(d Device) bool {
+	for _, ep := range d.Endpoints {
+		for _, cluster := range ep.InClusters {
+			switch uint16(cluster) {
+			case zcl.ClusterMetering, zcl.ClusterElectrical, zcl.ClusterIASZone:
+				if !slices.ContainsFunc(d.Facts, func(f device.Fact) bool {
+					return f.Endpoint == uint8(ep.ID) && f.Cluster == uint16(cluster)
+				}) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // wantsInterview reports whether something is left to ask. The caller holds the table's lock, as for the next two.
@@ -136,8 +157,11 @@ func (n *Network) interviewOne(ctx context.Context, ieee zb.IEEEAddress) (again 
 		}
 		return false
 	})
-	if s.interview == nil || !n.running.Load() {
-		return time.Time{} // link starts what waits once messages flow again
+	switch {
+	case s.interview == nil:
+		return time.Time{}
+	case !n.running.Load():
+		return time.Now().Add(restBetween)
 	}
 	n.counters.interviews.Add(1)
 	s.answered, s.began = false, time.Now()
@@ -179,7 +203,8 @@ func (s *session) conclude(err error) (again time.Time) {
 			again = s.notBefore
 			return false
 		case !s.n.running.Load():
-			return false // not the device's failure; link starts it again
+			again = now.Add(restBetween) // not the device's failure
+			return false
 		}
 		if s.answered {
 			s.failures = 0

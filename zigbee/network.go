@@ -129,7 +129,7 @@ func (n *Network) announce(a announced, now time.Time) {
 	known, isNew := n.table.joined(a.device, a.address, now, func() bool { return !n.queue.crowded() })
 	if !known {
 		n.counters.refusedDevices.Add(1)
-		n.log.Warn("device not taken in: the table is full", "device", a.device)
+		n.log.Debug("device not taken in: the table is full", "device", a.device)
 		return
 	}
 	n.log.Info("device joined or rejoined", "device", a.device, "address", a.address, "new", isNew)

@@ -81,8 +81,8 @@ func TestFiftySensorsOneAfterAnother(t *testing.T) {
 			for b.mustDevice(t, d.ieee).Interview != InterviewDone {
 				b.after(time.Millisecond)
 			}
-			if d.asked > 24 {
-				t.Fatalf("device %s was asked %d times", d.ieee, d.asked)
+			if b.asked(d) > 26 {
+				t.Fatalf("device %s was asked %d times", d.ieee, b.asked(d))
 			}
 		}
 		// In fake time, at a millisecond for each exchange, the interviews alone are what takes time.
@@ -151,16 +151,16 @@ func TestInterviewFailsAndAnAnnounceStartsAgain(t *testing.T) {
 		if got := b.mustDevice(t, d.ieee).Interview; got != InterviewFailed {
 			t.Fatalf("device without answers: %s, want failed", got)
 		}
-		asked := d.asked
+		asked := b.asked(d)
 		b.radio.hear(d, 1, zcl.ClusterTemperature, d.temperature(1, 2150))
 		b.after(2 * time.Minute)
-		if d.asked != asked {
+		if b.asked(d) != asked {
 			t.Error("a failed device is still asked")
 		}
 		b.after(time.Hour)
 		b.radio.hear(d, 1, zcl.ClusterTemperature, d.temperature(2, 2150))
 		b.after(time.Minute)
-		if d.asked == asked {
+		if b.asked(d) == asked {
 			t.Error("a failed device that speaks an hour later is not asked")
 		}
 		b.radio.mu.Lock()
@@ -190,6 +190,52 @@ func TestLumiIsAcceptedUnfinished(t *testing.T) {
 		got := b.mustDevice(t, d.ieee)
 		if got.Model != "lumi.sensor_magnet" || got.Interview != InterviewDone {
 			t.Errorf("model %q, interview %s", got.Model, got.Interview)
+		}
+	})
+}
+
+func TestTuyaEndDeviceIsLeftAloneFirst(t *testing.T) {
+	d := sensor(1)
+	d.node.ManufacturerCode = tuyaManufacturer
+	run(t, Options{}, []*fakeDevice{d}, func(t *testing.T, b *bench) {
+		b.join(d)
+		b.after(tuyaRest - time.Second)
+		if b.asked(d) != 1 {
+			t.Errorf("asked %d times while it rests, want once", b.asked(d))
+		}
+		b.after(time.Minute)
+		if got := b.mustDevice(t, d.ieee).Interview; got != InterviewDone {
+			t.Errorf("after its rest: %s", got)
+		}
+	})
+}
+
+func TestLostFactsAreReadAgain(t *testing.T) {
+	d := sensor(1)
+	run(t, Options{}, []*fakeDevice{d}, func(t *testing.T, b *bench) {
+		b.join(d)
+		b.after(time.Minute)
+		known := b.mustDevice(t, d.ieee)
+		for name, c := range map[string]struct {
+			facts []device.Fact
+			asked bool
+		}{"kept": {known.Facts, false}, "lost": {nil, true}} {
+			d.asked, known.Facts = 0, c.facts
+			r := newFakeRadio(d)
+			again := newNetwork(r, Options{Devices: []Device{known}})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- again.Serve(ctx) }()
+			r.events <- linkChanged{r.State()}
+			b.after(time.Minute)
+			got, _ := again.Device(d.ieee)
+			if (b.asked(d) > 0) != c.asked || len(got.Facts) != 1 || got.Interview != InterviewDone {
+				t.Errorf("%s: asked %d times, facts %+v, interview %s", name, b.asked(d), got.Facts, got.Interview)
+			}
+			cancel()
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
 		}
 	})
 }
@@ -258,8 +304,8 @@ func TestRejoinMovesAndLeaveForgets(t *testing.T) {
 		if len(changes) != 1 || !changes[0].Joined || changes[0].Device.Network != 0x7777 {
 			t.Fatalf("changes %+v, want one join at 0x7777", changes)
 		}
-		if d.asked != 0 {
-			t.Errorf("a known device that rejoined was asked %d times", d.asked)
+		if b.asked(d) != 0 {
+			t.Errorf("a known device that rejoined was asked %d times", b.asked(d))
 		}
 		// Another device takes the address: reports from there are its own.
 		b.radio.events <- announced{device: other.ieee, address: 0x7777}
@@ -358,6 +404,12 @@ func TestStickAnswersDevices(t *testing.T) {
 		"read of another cluster": {zcl.ClusterBasic, zcl.Frame{Seq: 6, Command: zcl.CommandReadAttributes, Payload: []byte{4, 0}}, []zcl.Frame{
 			{FromServer: true, DisableDefaultResponse: true, Seq: 6, Command: zcl.CommandReadAttributesResponse, Payload: []byte{4, 0, 0x86}},
 		}},
+		"check-in": {zcl.ClusterPollControl, zcl.Frame{Type: zcl.ClusterSpecific, FromServer: true, Seq: 8}, []zcl.Frame{
+			{Type: zcl.ClusterSpecific, DisableDefaultResponse: true, Seq: 8, Payload: []byte{0, 0, 0}},
+		}},
+		"search for new firmware": {zcl.ClusterOTA, zcl.Frame{Type: zcl.ClusterSpecific, Seq: 9, Command: 1, Payload: make([]byte, 9)}, []zcl.Frame{
+			{Type: zcl.ClusterSpecific, FromServer: true, DisableDefaultResponse: true, Seq: 9, Command: 2, Payload: []byte{0x98}},
+		}},
 		"write": {zcl.ClusterBasic, zcl.Frame{Seq: 7, Command: zcl.CommandWriteAttributes, Payload: []byte{4, 0, 0x20, 1}}, []zcl.Frame{
 			{FromServer: true, DisableDefaultResponse: true, Seq: 7, Command: zcl.CommandDefaultResponse, Payload: []byte{2, 0x82}},
 		}},
@@ -416,7 +468,7 @@ func TestRequestWithoutAnswer(t *testing.T) {
 	known := Device{IEEE: d.ieee, Network: d.address, Interview: InterviewDone}
 	run(t, Options{Devices: []Device{known}}, []*fakeDevice{d}, func(t *testing.T, b *bench) {
 		// Discovery is confirmed by this device but not answered.
-		_, err := b.request(t.Context(), target{d.ieee, 1, 0}, zcl.Frame{Command: zcl.CommandDiscoverAttributes})
+		_, err := b.request(t.Context(), target{device: d.ieee, endpoint: 1}, zcl.Frame{Command: zcl.CommandDiscoverAttributes})
 		if !errors.Is(err, ErrNoAnswer) {
 			t.Errorf("%v, want ErrNoAnswer", err)
 		}

@@ -153,7 +153,7 @@ func (p *Provider) QueryNodeEndpointDescription(ctx context.Context, ieee zb.IEE
 
 // BindNodeToController binds a node's cluster to an endpoint of the stick.
 func (p *Provider) BindNodeToController(ctx context.Context, ieee zb.IEEEAddress, source, destination zb.Endpoint, cluster zb.ClusterID) error {
-	b, err := p.n.binding(ctx, target{ieee, source, cluster}, destination)
+	b, err := p.n.binding(ctx, target{device: ieee, endpoint: source, cluster: cluster}, destination)
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (p *Provider) BindNodeToController(ctx context.Context, ieee zb.IEEEAddress
 
 // UnbindNodeFromController takes such a binding away.
 func (p *Provider) UnbindNodeFromController(ctx context.Context, ieee zb.IEEEAddress, source, destination zb.Endpoint, cluster zb.ClusterID) error {
-	b, err := p.n.binding(ctx, target{ieee, source, cluster}, destination)
+	b, err := p.n.binding(ctx, target{device: ieee, endpoint: source, cluster: cluster}, destination)
 	if err != nil {
 		return err
 	}

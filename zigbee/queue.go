@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// maxQueuedReports bounds the reports that wait for a slow reader: at 200 reports/s this is ten seconds.
-	maxQueuedReports = 2048
+	// maxQueuedReports bounds the reports that wait for a slow reader: at 200 reports/s this is forty seconds, and
+	// a few megabytes.
+	maxQueuedReports = 8192
 	// coalesceAbove is how many other events may wait before later ones replace earlier ones of the same device.
 	coalesceAbove = 256
 	// crowdedAbove is how many other events may wait before the network takes no new devices in: with

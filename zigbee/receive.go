@@ -9,6 +9,9 @@ import (
 	"github.com/peerbee/peerbee/zigbee/zcl"
 )
 
+// endpointGreenPower is where Green Power messages go (Green Power specification 14-0563, section A.3.6).
+const endpointGreenPower zb.Endpoint = 0xf2
+
 // receive takes one application message.
 func (n *Network) receive(m incoming, now time.Time) {
 	from, known := n.table.heardFrom(m, now)
@@ -26,6 +29,9 @@ func (n *Network) receive(m incoming, now time.Time) {
 	n.tapMessage(from.device, m)
 	if from.resume {
 		n.schedule.at(from.device.IEEE, now)
+	}
+	if m.endpoint == endpointGreenPower || m.sourceEndpoint == endpointGreenPower {
+		return // another protocol, which routers forward to the stick
 	}
 	f, err := zcl.Decode(m.data)
 	if err != nil {
@@ -79,11 +85,14 @@ func (n *Network) replay(address zb.NetworkAddress) {
 
 // answer sends what the frame calls for: a response of its own, a default response, or nothing.
 func (n *Network) answer(d Device, m incoming, f zcl.Frame, now time.Time) {
-	reply, ok := n.replyTo(m, f, now)
+	reply, ok := replyTo(d, m, f, now)
 	if !ok {
 		return
 	}
-	to := target{device: d.IEEE, endpoint: m.sourceEndpoint, cluster: m.cluster}
+	to := target{device: d.IEEE, endpoint: m.sourceEndpoint, cluster: m.cluster, local: m.endpoint}
+	if to.local == broadcastEndpoint {
+		to.local = localEndpoint
+	}
 	queued := n.replies.try(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, responseTimeout)
 		defer cancel()
@@ -97,11 +106,11 @@ func (n *Network) answer(d Device, m incoming, f zcl.Frame, now time.Time) {
 }
 
 // replyTo makes the answer to a frame that no request of ours asked for.
-func (n *Network) replyTo(m incoming, f zcl.Frame, now time.Time) (zcl.Frame, bool) {
+func replyTo(d Device, m incoming, f zcl.Frame, now time.Time) (zcl.Frame, bool) {
 	broadcast := m.broadcast || m.group != 0
 	if f.Type == zcl.ClusterSpecific {
-		if uint16(m.cluster) == zcl.ClusterIASZone && f.FromServer && f.Command == zcl.CommandZoneEnrollRequest {
-			return f.Reply(zcl.CommandZoneEnrollResponse, enrolled.Append(nil)), true
+		if own, ok := clusterReply(d, m.cluster, f); ok {
+			return own, true
 		}
 		// Commands with and without a meaning here are all taken: a refusal makes some sensors stop sending.
 		return defaultResponse(f, zcl.StatusSuccess), !f.DisableDefaultResponse && !broadcast
@@ -116,6 +125,33 @@ func (n *Network) replyTo(m incoming, f zcl.Frame, now time.Time) (zcl.Frame, bo
 		return defaultResponse(f, zcl.StatusUnsupGeneralCommand), !broadcast
 	}
 	return zcl.Frame{}, false // a response is not answered (ZCL section 2.5.12.2)
+}
+
+// Commands answered here beside those of the IAS zone.
+const (
+	checkIn           = 0x00 // poll control, from the sensor (ZCL section 3.16.5.3)
+	checkInResponse   = 0x00
+	nextImageRequest  = 0x01 // OTA upgrade, from the sensor (ZCL section 11.13.4)
+	nextImageResponse = 0x02
+	fastPollTime      = 4 * 30 // quarter seconds
+	broadcastEndpoint = zb.Endpoint(0xff)
+)
+
+// clusterReply answers the commands that have an answer of their own.
+func clusterReply(d Device, cluster zb.ClusterID, f zcl.Frame) (zcl.Frame, bool) {
+	switch {
+	case uint16(cluster) == zcl.ClusterIASZone && f.FromServer && f.Command == zcl.CommandZoneEnrollRequest:
+		return f.Reply(zcl.CommandZoneEnrollResponse, enrolled.Append(nil)), true
+	case uint16(cluster) == zcl.ClusterPollControl && f.FromServer && f.Command == checkIn:
+		// A sleeping device that is still being asked things stays awake for them.
+		if d.Interview == InterviewDone {
+			return f.Reply(checkInResponse, []byte{0, 0, 0}), true
+		}
+		return f.Reply(checkInResponse, []byte{1, fastPollTime, 0}), true
+	case uint16(cluster) == zcl.ClusterOTA && !f.FromServer && f.Command == nextImageRequest:
+		return f.Reply(nextImageResponse, []byte{byte(zcl.StatusNoImageAvailable)}), true
+	}
+	return zcl.Frame{}, false
 }
 
 func defaultResponse(f zcl.Frame, status zcl.Status) zcl.Frame {

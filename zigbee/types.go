@@ -87,7 +87,7 @@ type StickInfo struct {
 	IEEE     zb.IEEEAddress
 }
 
-// Event is one entry of the network's ordered stream: Report, DeviceChanged, DeviceLeft or StateChanged.
+// Event is one entry of the network's ordered stream: Report, DeviceChanged, DeviceLeft, StateChanged or Lost.
 type Event interface{ isEvent() }
 
 // Report is a decoded attribute report or status notification.

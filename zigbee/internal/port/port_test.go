@@ -234,3 +234,15 @@ func link(t *testing.T, to, path string) {
 		t.Fatal(err)
 	}
 }
+
+func FuzzParseSpec(f *testing.F) {
+	for _, text := range []string{"/dev/ttyUSB0?rtscts=1&baud=9600", "tcp://[fe80::1%25eth0]:6638", "tcp://host", "?", ""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		spec, err := ParseSpec(text)
+		if (err == nil) == (spec.Path == "" && spec.Host == "") || err == nil && spec.Path != "" && spec.Baud <= 0 {
+			t.Errorf("%q: %+v, %v", text, spec, err)
+		}
+	})
+}
