@@ -72,8 +72,7 @@ type Metrics struct {
 type Hive struct {
 	StateDir string   `toml:"state_dir"`
 	Listen   []string `toml:"listen"`
-	Relay    bool     `toml:"relay"`
-	Allow    []string `toml:"allow"` // peer IDs the relay serves; empty: those that are let in by others
+	Allow    []string `toml:"allow"` // peer IDs it serves; empty: everyone who finds it
 }
 
 // Log sets what is written to standard error.
@@ -105,7 +104,6 @@ func Default() Config {
 		Hive: Hive{
 			StateDir: "/var/lib/peerbee-hive",
 			Listen:   []string{"/ip4/0.0.0.0/tcp/4178", "/ip6/::/tcp/4178"},
-			Relay:    true,
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

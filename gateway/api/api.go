@@ -155,6 +155,8 @@ type Share struct {
 	Properties []string `json:"properties,omitempty"` // empty: all
 	Expires    Duration `json:"expires,omitempty"`    // of the rights; 0: never
 	TicketLife Duration `json:"ticket_life,omitempty"`
+	// NoAddresses leaves this machine's addresses out of the ticket: the peer has to find it through the hives.
+	NoAddresses bool `json:"no_addresses,omitempty"`
 }
 
 // Duration is written as seconds.
@@ -187,7 +189,7 @@ type Access struct {
 // Revoked is the answer of DELETE /v1/access/{who}.
 type Revoked struct {
 	Peers   []string `json:"peers"`
-	Tickets int      `json:"tickets"`
+	Tickets int      `json:"tickets"` // open ones that can no longer be redeemed
 }
 
 // LedgerEntry is one record of GET /v1/ledger/log.

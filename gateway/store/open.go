@@ -47,6 +47,8 @@ type Options struct {
 	// OnCommit is called after each commit of readings from the store's own goroutine, with the highest
 	// committed sequence number of the devices that were in it. It must not block or call Flush or Close.
 	OnCommit func(durable map[string]uint64)
+
+	driver string // of database/sql; the tests put a faulty one in
 }
 
 func (o *Options) defaults() {
@@ -61,6 +63,9 @@ func (o *Options) defaults() {
 	setDefault(&o.BatchRows, DefaultBatchRows)
 	setDefault(&o.BatchEvery, DefaultBatchEvery)
 	setDefault(&o.QueueRows, DefaultQueueRows)
+	if o.driver == "" {
+		o.driver = "sqlite"
+	}
 }
 
 func setDefault[T int | int64 | time.Duration](v *T, def T) {
@@ -126,11 +131,11 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 
 func (s *Store) prepare(ctx context.Context) error {
 	var err error
-	if s.w, err = openDB(s.opt.Path, "_txlock=immediate&_pragma=cache_size(-2048)"); err != nil {
+	if s.w, err = openDB(s.opt.driver, s.opt.Path, "_txlock=immediate&_pragma=cache_size(-2048)"); err != nil {
 		return err
 	}
 	s.w.SetMaxOpenConns(1)
-	if s.r, err = openDB(s.opt.Path, "_pragma=query_only(1)&_pragma=cache_size(-512)"); err != nil {
+	if s.r, err = openDB(s.opt.driver, s.opt.Path, "_pragma=query_only(1)&_pragma=cache_size(-512)"); err != nil {
 		return err
 	}
 	s.r.SetMaxOpenConns(4)
@@ -161,7 +166,7 @@ func lockFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-func openDB(path, params string) (*sql.DB, error) {
+func openDB(driver, path, params string) (*sql.DB, error) {
 	f, err := os.OpenFile(filepath.Clean(path), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
@@ -172,7 +177,7 @@ func openDB(path, params string) (*sql.DB, error) {
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + params +
 		"&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 		"&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&_pragma=journal_size_limit(8388608)"
-	return sql.Open(driverName, dsn)
+	return sql.Open(driver, dsn)
 }
 
 // check looks for damage: always in the small tables, in the readings after an unclean stop.

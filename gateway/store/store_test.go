@@ -155,4 +155,3 @@ func TestReadingsSurviveARestart(t *testing.T) {
 		t.Errorf("Next = %d, %v; want 1201", n, err)
 	}
 }
-

@@ -9,7 +9,6 @@ import (
 )
 
 const (
-	driverName   = "sqlite"
 	maxBatch     = 8192                   // rows of one commit
 	commitPause  = 100 * time.Millisecond // between commits under load, so that batches grow instead of their number
 	firstRetry   = time.Second

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peerbee/peerbee/config"
+)
+
+func (a *app) configCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "config", Short: "Check or show the configuration",
+		Example: "  peerbee config check\n  peerbee config show",
+	}
+	check := &cobra.Command{
+		Use: "check", Short: "Check the configuration files", Example: "  peerbee config check --config ./peerbee.toml", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := a.load(cmd); err != nil {
+				return err
+			}
+			fmt.Fprintln(a.err, "configuration is valid")
+			return nil
+		},
+	}
+	show := &cobra.Command{
+		Use: "show", Short: "Show the configuration in force, defaults included", Args: noArgs,
+		Example: "  peerbee config show\n  peerbee config show -o json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load(cmd)
+			if err != nil {
+				return err
+			}
+			if a.format != formatTable {
+				return a.print(c, nil)
+			}
+			text, err := config.Marshal(c)
+			if err != nil {
+				return err
+			}
+			_, err = a.out.Write(text)
+			return err
+		},
+	}
+	cmd.AddCommand(check, show)
+	return cmd
+}

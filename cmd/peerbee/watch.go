@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peerbee/peerbee/gateway/api"
+	"github.com/peerbee/peerbee/gateway/localapi/client"
+)
+
+const clockLayout = "15:04:05.000"
+
+func (a *app) watchCommand() *cobra.Command {
+	var raw bool
+	cmd := &cobra.Command{
+		Use:     "watch [DEVICE...]",
+		Short:   "Show this gateway's readings as they arrive",
+		Example: "  peerbee watch\n  peerbee watch kitchen\n  peerbee watch -o jsonl | jq .reading",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withDaemon(cmd, func(ctx context.Context, c *client.Client) error {
+				query := url.Values{"device": args, "kinds": {"reading,left,state,lost"}}
+				a.readingHeader()
+				return c.Stream(ctx, "/v1/watch?"+query.Encode(), func(line json.RawMessage) error {
+					var e api.Event
+					if err := json.Unmarshal(line, &e); err != nil {
+						return fmt.Errorf("daemon's event: %w", err)
+					}
+					return a.showEvent(e, raw)
+				})
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&raw, "raw", false, "show raw attributes too")
+	return cmd
+}
+
+// The live table has fixed columns: a tabwriter would hold lines back.
+const readingLine = "%-12s  %-18s  %-22s  %s\n"
+
+func (a *app) readingHeader() {
+	if a.format == formatTable {
+		fmt.Fprintf(a.out, readingLine, "TIME", "DEVICE", "PROPERTY", "VALUE")
+	}
+}
+
+func (a *app) showEvent(e api.Event, raw bool) error {
+	if a.format != formatTable {
+		if e.Kind == "hello" {
+			return nil
+		}
+		return json.NewEncoder(a.out).Encode(e)
+	}
+	switch {
+	case e.Reading != nil:
+		a.readingRows(*e.Reading, raw)
+	case e.Kind == "left":
+		fmt.Fprintf(a.err, "%s left the network\n", e.Device.Name)
+	case e.Kind == "lost":
+		fmt.Fprintf(a.err, "%d events were dropped: this terminal was too slow\n", e.Count)
+	case e.State != nil && e.State.Problem != "":
+		fmt.Fprintf(a.err, "stick: %s\n", e.State.Problem)
+	case e.State != nil:
+		fmt.Fprintf(a.err, "stick: %s\n", e.State.Phase)
+	}
+	return nil
+}
+
+func (a *app) readingRows(r api.Reading, raw bool) {
+	for _, v := range r.Values {
+		if raw || !strings.HasPrefix(v.Name, "raw_") {
+			fmt.Fprintf(a.out, readingLine, r.Time.Local().Format(clockLayout), r.Name, v.Name, shown(v.Value, v.Unit))
+		}
+	}
+}
+
+func (a *app) historyCommand() *cobra.Command {
+	var since, until string
+	var property string
+	var limit int
+	cmd := &cobra.Command{
+		Use:     "history DEVICE",
+		Short:   "Print a device's stored readings",
+		Example: "  peerbee history kitchen --since 24h\n  peerbee history kitchen --since 7d -o csv > kitchen.csv\n  peerbee history kitchen --since 2026-11-01 --property temperature",
+		Args:    oneArg("a device's name or address", "peerbee history kitchen --since 24h"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.checkFormat(formatTable, formatJSON, formatJSONL, formatCSV); err != nil {
+				return err
+			}
+			query := url.Values{"limit": {strconv.Itoa(limit)}}
+			if property != "" {
+				query.Set("property", property)
+			}
+			for key, text := range map[string]string{"since": since, "until": until} {
+				t, err := parseTime(text, time.Now())
+				if err != nil {
+					return usageError{fmt.Sprintf("--%s: %v", key, err), "for example: --" + key + " 24h, 7d, 2026-11-01 or 2026-11-01T08:00:00Z"}
+				}
+				if !t.IsZero() {
+					query.Set(key, t.UTC().Format(time.RFC3339Nano))
+				}
+			}
+			return a.withDaemon(cmd, func(ctx context.Context, c *client.Client) error {
+				return a.history(ctx, c, "/v1/devices/"+url.PathEscape(args[0])+"/history?"+query.Encode())
+			})
+		},
+	}
+	cmd.Flags().StringVar(&since, "since", "24h", "from when: a span back from now, a date or a time")
+	cmd.Flags().StringVar(&until, "until", "", "until when (default now)")
+	cmd.Flags().StringVar(&property, "property", "", "only this property")
+	cmd.Flags().IntVar(&limit, "limit", 0, "only the newest so many readings (0: all)")
+	return cmd
+}
+
+func (a *app) history(ctx context.Context, c *client.Client, path string) error {
+	var list []api.Reading
+	table := csv.NewWriter(a.out)
+	begin := map[string]func() error{
+		formatCSV:   func() error { return table.Write([]string{"time", "device", "name", "seq", "property", "value", "unit"}) },
+		formatTable: func() error { a.readingHeader(); return nil },
+	}
+	if f := begin[a.format]; f != nil {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	err := c.Stream(ctx, path, func(line json.RawMessage) error {
+		if a.format == formatJSONL {
+			_, err := a.out.Write(append(line, '\n'))
+			return err
+		}
+		var r api.Reading
+		if err := json.Unmarshal(line, &r); err != nil {
+			return fmt.Errorf("daemon's reading: %w", err)
+		}
+		switch a.format {
+		case formatJSON:
+			list = append(list, r)
+		case formatCSV:
+			return csvRows(table, r)
+		default:
+			a.readingRows(r, true)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	table.Flush()
+	if a.format == formatJSON {
+		return printList(a, list, func(io.Writer) {})
+	}
+	return table.Error()
+}
+
+func csvRows(w *csv.Writer, r api.Reading) error {
+	for _, v := range r.Values {
+		value := ""
+		if v.Value != nil {
+			value = fmt.Sprint(v.Value)
+		}
+		if err := w.Write([]string{r.Time.UTC().Format(time.RFC3339Nano), r.Device, r.Name, strconv.FormatUint(r.Seq, 10), v.Name, value, v.Unit}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseTime reads a span back from now ("24h", "7d"), a date or an RFC 3339 time. Empty gives the zero time.
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 {
+			return now.AddDate(0, 0, -n), nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {
+		return t, nil
+	}
+	return time.Time{}, fmt.Errorf("%q is neither a span, a date nor a time", text)
+}
