@@ -32,10 +32,7 @@ func (h *Host) bringUp(ctx context.Context, l *link) (State, error) {
 	if err := l.wake(ctx); err != nil {
 		return State{}, err
 	}
-	select {
-	case <-l.reset: // a restart up to here is what this bring-up answers
-	default:
-	}
+	l.forgetReset() // a restart up to here is what this bring-up answers
 	stick, err := l.identify(ctx)
 	if err != nil {
 		return State{}, err
@@ -73,6 +70,12 @@ func (l *link) wake(ctx context.Context) error {
 		return err
 	}
 	return errNoAnswer
+}
+
+func (l *link) forgetReset() {
+	for len(l.reset) > 0 {
+		<-l.reset //nolint:errcheck // whatever it was, it is over
+	}
 }
 
 // pinged reports whether the stick answers; a message that it has restarted counts.

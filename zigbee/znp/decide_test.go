@@ -46,11 +46,13 @@ func TestDecide(t *testing.T) {
 		{"PAN", testContents, expecting(func(n *Network) { n.PAN = 0x1234 }), false, []string{"PAN is 0x4402, expected 0x1234"}, hintAdopt},
 		{
 			"extended PAN", testContents, expecting(func(n *Network) { n.ExtendedPAN = 0xB3 }), false,
-			[]string{"extended PAN is 00000000000000a2, expected 00000000000000b3"}, hintAdopt,
+			[]string{"extended PAN is 00000000000000a2, expected 00000000000000b3"},
+			hintAdopt,
 		},
 		{
 			"coordinator", testContents, expecting(func(n *Network) { n.Coordinator = 0xD0 }), false,
-			[]string{"coordinator is 00000000000000c0, expected 00000000000000d0"}, hintAdopt,
+			[]string{"coordinator is 00000000000000c0, expected 00000000000000d0"},
+			hintAdopt,
 		},
 		{"key", testContents, expecting(func(n *Network) { n.KeySum = "ff" }), false, []string{"network key is with sum 9f9f", "expected with sum ff"}, hintAdopt},
 		{"not on a network", with(func(c *contents) { c.onNetwork = false }), same, false, []string{"incomplete"}, hintForm},

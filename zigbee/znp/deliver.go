@@ -177,7 +177,7 @@ func (l *link) retrieveOne(ctx context.Context, m *mt.AFIncomingMsgExt) error {
 	for len(data) < int(m.Length) && failed == nil {
 		want := min(retrieveChunk, int(m.Length)-len(data))
 		var rsp mt.AFDataRetrieveRsp
-		req := mt.AFDataRetrieve{Timestamp: m.Timestamp, Index: uint16(len(data)), Length: uint8(want)} //nolint:gosec // below Length and 240
+		req := mt.AFDataRetrieve{Timestamp: m.Timestamp, Index: uint16(len(data)), Length: uint8(want)}
 		failed = l.request(ctx, &req, &rsp)
 		if failed == nil {
 			failed = statusErr("retrieve message", rsp.Status)
@@ -189,7 +189,7 @@ func (l *link) retrieveOne(ctx context.Context, m *mt.AFIncomingMsgExt) error {
 	}
 	// Length 0 frees the stick's memory, also after an error.
 	var freed mt.AFDataRetrieveRsp
-	if err := l.request(ctx, &mt.AFDataRetrieve{Timestamp: m.Timestamp, Index: uint16(len(data))}, &freed); failed == nil && err != nil { //nolint:gosec // below Length
+	if err := l.request(ctx, &mt.AFDataRetrieve{Timestamp: m.Timestamp, Index: uint16(len(data))}, &freed); failed == nil && err != nil {
 		l.log.Debug("free long zigbee message", "error", err)
 	}
 	m.Data = data

@@ -20,7 +20,7 @@ const (
 	deviceConfigurationTool uint16 = 0x0005
 	deviceGreenPowerProxy   uint16 = 0x0061 // proxy basic
 
-	everyZDOCluster   zb.ClusterID = 0xFFFF
+	everyZDOCluster zb.ClusterID = 0xFFFF
 	// openCoordinatorToo is the first build that opens the coordinator with a broadcast permit join.
 	openCoordinatorToo uint32 = 20210708
 )

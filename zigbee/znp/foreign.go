@@ -22,8 +22,10 @@ const hintOtherStick = "plug in a stick with TI's Z-Stack 3 firmware, such as th
 var (
 	foreignEZSP   = &foreignError{"the stick speaks EZSP (Silicon Labs), which peerbee does not", hintOtherStick}
 	foreignDeconz = &foreignError{"the stick speaks deCONZ (dresden elektronik), which peerbee does not", hintOtherStick}
-	oldFirmware   = &foreignError{"the stick's firmware is Z-Stack 1.2, which is too old",
-		"write Z-Stack 3 firmware to the stick, then plug it in again"}
+	oldFirmware   = &foreignError{
+		"the stick's firmware is Z-Stack 1.2, which is too old",
+		"write Z-Stack 3 firmware to the stick, then plug it in again",
+	}
 )
 
 // foreignReply is how long another family's stick may take to answer.

@@ -40,8 +40,8 @@ type FormParams struct {
 
 // decisionCall is Form or Adopt on its way to the goroutine that owns the bring-up.
 type decisionCall struct {
-	ctx  context.Context //nolint:containedctx // the caller's, for the duration of its own call
-	form *FormParams     // nil: adopt
+	ctx  context.Context
+	form *FormParams // nil: adopt
 	done chan decisionResult
 }
 
@@ -100,9 +100,9 @@ func (h *Host) decision(ctx context.Context, form *FormParams) (Network, error) 
 // carryOut works a decision while nothing else uses the stick, and gives the state afterwards. The error ends
 // the session; a decision that fails does not.
 func (h *Host) carryOut(ctx context.Context, l *link, s State, d *decisionCall) (State, error) {
-	call, cancel := context.WithCancel(d.ctx)
-	defer cancel()
-	defer context.AfterFunc(ctx, cancel)()
+	call, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(d.ctx, func() { cancel(context.Cause(d.ctx)) })() //nolint:contextcheck // ends with either
 	if d.form == nil {
 		return h.adopt(ctx, l, s, d)
 	}
@@ -250,8 +250,12 @@ func (l *link) writeParameters(ctx context.Context, p FormParams, key []byte) er
 		}
 	}
 	for _, s := range []nvSetting{
-		{nvConcentrator, []byte{1}}, {nvConcDiscovery, []byte{120}}, {nvConcRouteCache, []byte{1}},
-		{nvSrcRtgExpiry, []byte{255}}, {nvChildAge, []byte{0}}, {nvBcastDelivery, []byte{30}},
+		{nvConcentrator, []byte{1}},
+		{nvConcDiscovery, []byte{120}},
+		{nvConcRouteCache, []byte{1}},
+		{nvSrcRtgExpiry, []byte{255}},
+		{nvChildAge, []byte{0}},
+		{nvBcastDelivery, []byte{30}},
 	} {
 		err := l.nvWrite(ctx, s.item, s.value)
 		switch {

@@ -55,7 +55,7 @@ func (l *link) nvRead(ctx context.Context, item uint16) ([]byte, error) {
 // nvWrite stores an item of at most 240 bytes, creates it when needed, and reads it back.
 func (l *link) nvWrite(ctx context.Context, item uint16, value []byte) error {
 	created := mt.StatusRsp{Of: (&mt.NVItemInit{}).Command()}
-	req := mt.NVItemInit{Item: item, Length: uint16(len(value)), Value: value} //nolint:gosec // callers stay below 240 bytes
+	req := mt.NVItemInit{Item: item, Length: uint16(len(value)), Value: value}
 	if err := l.request(ctx, &req, &created); err != nil {
 		return fmt.Errorf("create NV item 0x%04x: %w", item, err)
 	}

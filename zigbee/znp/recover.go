@@ -150,8 +150,10 @@ type openError struct {
 }
 
 func newOpenError(err error) *openError {
-	e := &openError{err: err, problem: fmt.Sprintf("the port to the zigbee stick cannot be opened: %v", err),
-		hint: "plug in the stick and check the port setting"}
+	e := &openError{
+		err: err, problem: fmt.Sprintf("the port to the zigbee stick cannot be opened: %v", err),
+		hint: "plug in the stick and check the port setting",
+	}
 	var explained interface{ Explain() (problem, hint string) }
 	if errors.As(err, &explained) {
 		e.problem, e.hint = explained.Explain()
@@ -174,8 +176,10 @@ func (e *openError) state() State {
 
 // lostState tells people why an opened stick does not work.
 func lostState(err error) State {
-	s := State{Phase: PhaseNoStick, Problem: fmt.Sprintf("the zigbee stick does not work: %v", err),
-		Hint: "unplug the stick and plug it in again; it is tried again by itself"}
+	s := State{
+		Phase: PhaseNoStick, Problem: fmt.Sprintf("the zigbee stick does not work: %v", err),
+		Hint: "unplug the stick and plug it in again; it is tried again by itself",
+	}
 	if errors.Is(err, errNoAnswer) {
 		s.Problem = "the zigbee stick does not answer"
 		s.Hint = "check that the port setting names the stick, unplug it and plug it in again"

@@ -94,8 +94,10 @@ func TestLongMessageIsFetchedAndFreed(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 		want := []mt.AFDataRetrieve{
-			{Timestamp: 77, Length: 240}, {Timestamp: 77, Index: 240, Length: 240},
-			{Timestamp: 77, Index: 480, Length: 120}, {Timestamp: 77, Index: 600},
+			{Timestamp: 77, Length: 240},
+			{Timestamp: 77, Index: 240, Length: 240},
+			{Timestamp: 77, Index: 480, Length: 120},
+			{Timestamp: 77, Index: 600},
 		}
 		if diff := cmp.Diff(want, asked); diff != "" {
 			t.Error(diff)

@@ -207,7 +207,7 @@ func (h *Host) Neighbours(ctx context.Context, node zb.NetworkAddress) ([]zdo.Ne
 	}
 	var all []zdo.Neighbour
 	for total := 1; len(all) < min(total, maxTable); {
-		start := uint8(len(all)) //nolint:gosec // below maxTable
+		start := uint8(len(all))
 		rsp, err := exchange(ctx, l, &mt.ZDOMgmtLqiReq{Dst: node, StartIndex: start},
 			func(m *mt.ZDOMgmtLqiRsp) bool {
 				return m.Src == node && (m.Status != mt.Success || m.StartIndex == start)
@@ -241,7 +241,7 @@ func (h *Host) Routes(ctx context.Context, node zb.NetworkAddress) ([]zdo.Route,
 	}
 	var all []zdo.Route
 	for total := 1; len(all) < min(total, maxTable); {
-		start := uint8(len(all)) //nolint:gosec // below maxTable
+		start := uint8(len(all))
 		rsp, err := exchange(ctx, l, &mt.ZDOMgmtRtgReq{Dst: node, StartIndex: start},
 			func(m *mt.ZDOMgmtRtgRsp) bool {
 				return m.Src == node && (m.Status != mt.Success || m.StartIndex == start)

@@ -99,7 +99,7 @@ func length8(c *codec, n int) int {
 		c.err = ErrTooLong
 		return 0
 	}
-	b := uint8(n) //nolint:gosec // checked above; ignored while decoding
+	b := uint8(n)
 	u8(c, &b)
 	return int(b)
 }
@@ -109,7 +109,7 @@ func length16(c *codec, n int) int {
 		c.err = ErrTooLong
 		return 0
 	}
-	b := uint16(n) //nolint:gosec // checked above; ignored while decoding
+	b := uint16(n)
 	u16(c, &b)
 	return int(b)
 }

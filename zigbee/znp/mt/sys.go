@@ -19,8 +19,7 @@ func (m *SysResetReq) fields(c *codec) {
 }
 
 // SysPing asks for the capabilities; the cheapest sign of life.
-type SysPing struct {
-}
+type SysPing struct{}
 
 // Command implements Message.
 func (m *SysPing) Command() Command { return sreq(unpi.SYS, 0x01) }
@@ -40,8 +39,7 @@ func (m *SysPingRsp) fields(c *codec) {
 }
 
 // SysVersion asks for the firmware's version.
-type SysVersion struct {
-}
+type SysVersion struct{}
 
 // Command implements Message.
 func (m *SysVersion) Command() Command { return sreq(unpi.SYS, 0x02) }
@@ -73,8 +71,7 @@ func (m *SysVersionRsp) fields(c *codec) {
 }
 
 // SysGetExtAddr asks for the stick's own IEEE address.
-type SysGetExtAddr struct {
-}
+type SysGetExtAddr struct{}
 
 // Command implements Message.
 func (m *SysGetExtAddr) Command() Command { return sreq(unpi.SYS, 0x04) }

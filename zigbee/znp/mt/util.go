@@ -7,8 +7,7 @@ import (
 )
 
 // UtilGetDeviceInfo asks for the stick's addresses and state.
-type UtilGetDeviceInfo struct {
-}
+type UtilGetDeviceInfo struct{}
 
 // Command implements Message.
 func (m *UtilGetDeviceInfo) Command() Command { return sreq(unpi.UTIL, 0x00) }

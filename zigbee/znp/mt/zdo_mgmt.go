@@ -212,8 +212,7 @@ func (m *ZDOExtAddGroup) fields(c *codec) {
 }
 
 // ZDOExtNwkInfo asks for the running network.
-type ZDOExtNwkInfo struct {
-}
+type ZDOExtNwkInfo struct{}
 
 // Command implements Message.
 func (m *ZDOExtNwkInfo) Command() Command { return sreq(unpi.ZDO, 0x50) }

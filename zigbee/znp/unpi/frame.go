@@ -103,7 +103,7 @@ func (f Frame) Append(dst []byte) ([]byte, error) {
 	}
 	cmd0 := byte(f.Type)<<5 | byte(f.Subsystem)&subsystemMask
 	start := len(dst)
-	dst = append(dst, SOF, byte(len(f.Payload)), cmd0, f.ID) //nolint:gosec // length checked above
+	dst = append(dst, SOF, byte(len(f.Payload)), cmd0, f.ID)
 	dst = append(dst, f.Payload...)
 	return append(dst, checksum(dst[start+1:])), nil
 }

@@ -43,7 +43,7 @@ func (p *Parser) Expire(yield func(Frame)) {
 		if at < 0 {
 			return
 		}
-		p.stats.Skipped += uint64(at) //nolint:gosec // an index is not negative
+		p.stats.Skipped += uint64(at)
 		p.keep(p.scan(p.rest[at:], yield))
 	}
 }
@@ -71,7 +71,7 @@ func (p *Parser) scan(b []byte, yield func(Frame)) []byte {
 			p.stats.Skipped += uint64(len(b))
 			return nil
 		}
-		p.stats.Skipped += uint64(start) //nolint:gosec // an index is not negative
+		p.stats.Skipped += uint64(start)
 		b = b[start:]
 		size, verdict := candidate(b)
 		switch verdict {
