@@ -140,7 +140,7 @@ func (l *link) toggleLines(ctx context.Context) error {
 // identify reads the firmware's version and the structure layout of its chip.
 func (l *link) identify(ctx context.Context) (Stick, error) {
 	var version mt.SysVersionRsp
-	if err := l.request(ctx, &mt.SysVersion{}, &version); err != nil {
+	if err := l.query(ctx, &mt.SysVersion{}, &version); err != nil {
 		return Stick{}, fmt.Errorf("identify the stick: %w", err)
 	}
 	stick := Stick{Revision: version.Revision}
@@ -171,14 +171,14 @@ func (l *link) identify(ctx context.Context) (Stick, error) {
 
 func (l *link) alignment(ctx context.Context) (alignment, error) {
 	var length mt.NVLengthRsp
-	if err := l.request(ctx, &mt.NVLength{Item: nvNetworkKey}, &length); err != nil {
+	if err := l.query(ctx, &mt.NVLength{Item: nvNetworkKey}, &length); err != nil {
 		return alignmentUnknown, fmt.Errorf("read the stick's structure layout: %w", err)
 	}
 	if layout := alignmentOf(length.Length); layout != alignmentUnknown {
 		return layout, nil
 	}
 	var device mt.UtilAssocFindDeviceRsp
-	err := l.request(ctx, &mt.UtilAssocFindDevice{}, &device)
+	err := l.query(ctx, &mt.UtilAssocFindDevice{}, &device)
 	switch {
 	case errors.Is(err, ErrUnsupported):
 		return alignmentUnknown, nil
@@ -195,7 +195,7 @@ func (l *link) alignment(ctx context.Context) (alignment, error) {
 func (l *link) survey(ctx context.Context) (contents, error) {
 	var c contents
 	var info mt.UtilGetDeviceInfoRsp
-	if err := l.request(ctx, &mt.UtilGetDeviceInfo{}, &info); err != nil {
+	if err := l.query(ctx, &mt.UtilGetDeviceInfo{}, &info); err != nil {
 		return c, fmt.Errorf("ask the stick for its address: %w", err)
 	}
 	c.coordinator, c.started = info.IEEE, info.State == mt.StateCoordinator
@@ -279,7 +279,7 @@ func (e *otherNetworkError) Error() string {
 // confirmNetwork compares the network the stick runs with the one it was told to hold.
 func (l *link) confirmNetwork(ctx context.Context, held Network) error {
 	var run mt.ZDOExtNwkInfoRsp
-	err := l.request(ctx, &mt.ZDOExtNwkInfo{}, &run)
+	err := l.query(ctx, &mt.ZDOExtNwkInfo{}, &run)
 	switch {
 	case errors.Is(err, ErrUnsupported):
 		return nil

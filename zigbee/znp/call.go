@@ -3,6 +3,7 @@ package znp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,6 +46,18 @@ func (l *link) requestWithin(ctx context.Context, timeout time.Duration, req, rs
 		return err
 	}
 	return l.do(ctx, c, req, rsp)
+}
+
+// query asks the stick for something it knows itself, and asks again when a damaged line ate question or answer.
+func (l *link) query(ctx context.Context, req, rsp mt.Message) error {
+	var err error
+	for range queryTries {
+		err = l.requestWithin(ctx, queryTimeout, req, rsp)
+		if !errors.Is(err, ErrTimeout) || errors.Is(err, errLinkDown) {
+			break
+		}
+	}
+	return err
 }
 
 // probe pings a stick that may not be one, or not be awake.

@@ -2,12 +2,15 @@ package znp
 
 import (
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	zb "github.com/shimmeringbee/zigbee"
+
+	"github.com/peerbee/peerbee/zigbee/znp/mt"
 )
 
 var testContents = contents{
@@ -201,4 +204,43 @@ func TestBackoff(t *testing.T) {
 	if d := b.next(maxBringUp); d > firstRetry {
 		t.Errorf("after a success %v", d)
 	}
+}
+
+// FuzzLink feeds arbitrary bytes to the owner of the port, as a stick gone mad would.
+func FuzzLink(f *testing.F) {
+	for _, m := range []mt.Message{
+		&mt.AFIncomingMsg{Data: []byte{1}}, &mt.AFIncomingMsgExt{Length: 9}, &mt.AFDataConfirm{TransID: 1},
+		&mt.SysResetInd{}, &mt.ZDOStateChangeInd{State: 1}, &mt.ZDOTCDevInd{}, &mt.ZDOLeaveInd{}, &mt.RPCError{},
+		&mt.ZDOEndDeviceAnnceInd{}, &mt.SysPingRsp{},
+	} {
+		b, err := mt.AppendFrame(nil, m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, true)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, waiting bool) {
+		q := newEventQueue()
+		l := newLink(nil, slog.New(slog.DiscardHandler), q, &counters{})
+		l.deliver.Store(true)
+		l.steady.Store(true)
+		if waiting {
+			c, err := newCall(&mt.SysPing{}, requestTimeout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.start(c)
+			l.expectConfirm()
+			l.expect(cmdReset, func([]byte) bool { return true })
+		}
+		chunk := make([]byte, min(len(b), readSize), readSize)
+		copy(chunk, b)
+		l.feed(chunk, l.handle)
+		l.parser.Flush(l.handle)
+		for {
+			if _, ok := q.pop(); !ok {
+				return
+			}
+		}
+	})
 }

@@ -23,7 +23,7 @@ var (
 
 var (
 	errReset      = errors.New("the stick restarted")
-	errLinkDown   = errors.New("the port to the stick is gone")
+	errLinkDown   = errors.New("the link to the stick ended")
 	errStateLost  = errors.New("the stick stopped being a coordinator")
 	errWriteStall = errors.New("the port takes no more bytes")
 )

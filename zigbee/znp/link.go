@@ -18,7 +18,9 @@ const (
 	interByte      = 100 * time.Millisecond // silence after which a frame counts as stalled
 	staleFrame     = time.Second            // silence after which the other half of a frame will not come
 	readSize       = 4096
-	maxTimeouts    = 3 // unanswered requests in a row before the port is reopened
+	maxTimeouts    = 3               // unanswered requests in a row before the port is reopened
+	queryTimeout   = 3 * time.Second // of a SREQ that only reads what the stick knows
+	queryTries     = 3
 	probeTimeout   = 2 * time.Second
 	maxRetrievals  = 8
 )
@@ -227,7 +229,7 @@ func (l *link) silence() time.Duration {
 	return time.Since(time.Unix(0, l.lastRead.Load()))
 }
 
-// transmit queues bytes for the writer. Only own and the bring-up before it use it.
+// transmit queues a request for the writer. A full queue means that the port has taken nothing for several requests.
 func (l *link) transmit(b []byte) {
 	select {
 	case l.out <- b:

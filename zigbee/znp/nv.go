@@ -43,7 +43,7 @@ const configuredMark = 0x55
 // nvRead gives a whole item of at most 248 bytes, nil when it does not exist.
 func (l *link) nvRead(ctx context.Context, item uint16) ([]byte, error) {
 	var rsp mt.NVReadExtRsp
-	if err := l.request(ctx, &mt.NVReadExt{Item: item}, &rsp); err != nil {
+	if err := l.query(ctx, &mt.NVReadExt{Item: item}, &rsp); err != nil {
 		return nil, fmt.Errorf("read NV item 0x%04x: %w", item, err)
 	}
 	if rsp.Status != mt.Success {

@@ -16,7 +16,8 @@ const (
 	maxOpenRetry   = time.Second // looking for a port is cheap, and a replugged one should carry reports soon
 	maxBringUp     = 5 * time.Second
 	foreignRetry   = 30 * time.Second
-	watchdogPeriod = 30 * time.Second
+	maxSilence     = 30 * time.Second // after which the stick is asked for a sign of life
+	watchdogPeriod = 10 * time.Second
 	maxResets      = 5 // restarts in a row before the port is reopened
 )
 
@@ -111,7 +112,7 @@ func (h *Host) attend(ctx context.Context, l *link, s State) error {
 				return err
 			}
 		case <-watchdog.C:
-			if l.silence() < watchdogPeriod {
+			if l.silence() < maxSilence {
 				continue
 			}
 			if err := l.signOfLife(ctx, s.Phase == PhaseRunning); err != nil {
@@ -121,24 +122,20 @@ func (h *Host) attend(ctx context.Context, l *link, s State) error {
 	}
 }
 
-// signOfLife asks the silent stick for its state; the link itself gives up after a few unanswered requests. A
-// restart whose message was lost shows as a stick that is no coordinator any more.
+// signOfLife asks the silent stick for its state. A restart whose message was lost shows as a stick that is no
+// coordinator any more.
 func (l *link) signOfLife(ctx context.Context, running bool) error {
-	for {
-		var info mt.UtilGetDeviceInfoRsp
-		err := l.requestWithin(ctx, probeTimeout, &mt.UtilGetDeviceInfo{}, &info)
-		switch {
-		case errors.Is(err, errLinkDown), ctx.Err() != nil:
-			return err
-		case errors.Is(err, ErrTimeout):
-			continue
-		case err != nil:
-			return nil //nolint:nilerr // any answer is a sign of life, a refusal too; a restart shows by itself
-		case running && info.State != mt.StateCoordinator:
-			return errStateLost
-		default:
-			return nil
-		}
+	var info mt.UtilGetDeviceInfoRsp
+	err := l.query(ctx, &mt.UtilGetDeviceInfo{}, &info)
+	switch {
+	case errors.Is(err, ErrUnsupported):
+		return nil // an answer all the same
+	case err != nil:
+		return err
+	case running && info.State != mt.StateCoordinator:
+		return errStateLost
+	default:
+		return nil
 	}
 }
 

@@ -42,6 +42,54 @@ func TestRestartOfTheStick(t *testing.T) {
 	})
 }
 
+// TestBringUpOnADamagedLine loses the answer to each question of the bring-up in turn.
+func TestBringUpOnADamagedLine(t *testing.T) {
+	s := formedStick(t)
+	with(t, s, &formed, func(t *testing.T, h *znp.Host) {
+		reach(t, h, znp.PhaseRunning, 0)
+	})
+	questions := 0
+	for _, m := range s.received {
+		switch m.(type) {
+		case *mt.SysVersion, *mt.NVReadExt, *mt.NVLength, *mt.UtilGetDeviceInfo, *mt.ZDOExtNwkInfo:
+			questions++
+		}
+	}
+	for lost := range questions {
+		s := formedStick(t)
+		at := 0
+		s.hook = func(m mt.Message) bool {
+			switch m.(type) {
+			case *mt.SysVersion, *mt.NVReadExt, *mt.NVLength, *mt.UtilGetDeviceInfo, *mt.ZDOExtNwkInfo:
+				at++
+				return at == lost+1
+			}
+			return false
+		}
+		with(t, s, &formed, func(t *testing.T, h *znp.Host) {
+			reach(t, h, znp.PhaseRunning, 4*time.Second)
+			if s.opens() != 1 {
+				t.Errorf("question %d lost: the port was opened %d times", lost, s.opens())
+			}
+		})
+	}
+}
+
+// TestStickThatAnswersNothingButPings must not hold the host for ever.
+func TestStickThatAnswersNothingButPings(t *testing.T) {
+	s := formedStick(t)
+	s.hook = func(m mt.Message) bool {
+		_, ping := m.(*mt.SysPing)
+		return !ping
+	}
+	with(t, s, &formed, func(t *testing.T, h *znp.Host) {
+		reach(t, h, znp.PhaseNoStick, 30*time.Second)
+		if p := h.State(); !strings.Contains(p.Problem, "SYS_VERSION") {
+			t.Errorf("state %+v", p)
+		}
+	})
+}
+
 func TestStickThatKeepsRestarting(t *testing.T) {
 	s := formedStick(t)
 	s.hook = func(m mt.Message) bool {
@@ -63,7 +111,7 @@ func TestLostRestartIsFound(t *testing.T) {
 	with(t, s, &formed, func(t *testing.T, h *znp.Host) {
 		reach(t, h, znp.PhaseRunning, 0)
 		s.set(func() { s.state, s.endpoints = mt.StateHold, nil })
-		time.Sleep(61 * time.Second)
+		time.Sleep(41 * time.Second)
 		reach(t, h, znp.PhaseRunning, 0)
 		if !slices.Equal(s.registered(), []zb.Endpoint{1, 242}) {
 			t.Errorf("endpoints %v", s.registered())
@@ -134,7 +182,7 @@ func TestStalledStickIsReopened(t *testing.T) {
 	with(t, s, &formed, func(t *testing.T, h *znp.Host) {
 		reach(t, h, znp.PhaseRunning, 0)
 		s.set(func() { s.deaf = true })
-		reach(t, h, znp.PhaseNoStick, 70*time.Second)
+		reach(t, h, znp.PhaseNoStick, 50*time.Second)
 		s.set(func() { s.deaf, s.state, s.endpoints = false, mt.StateHold, nil })
 		reach(t, h, znp.PhaseRunning, 6*time.Second)
 		if s.opens() < 2 {
