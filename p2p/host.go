@@ -12,7 +12,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/pnet"
 	basichost "github.com/libp2p/go-libp2p/p2p/host/basic"
@@ -119,8 +118,6 @@ func (c *Config) check() error {
 type Host struct {
 	host.Host
 
-	reached sync.Map // peer.ID -> how ConnectPeer last reached it
-
 	cfg     Config
 	log     *slog.Logger
 	bus     event.Bus
@@ -175,7 +172,7 @@ func (h *Host) Serve(ctx context.Context) error {
 
 // tasks lists what Serve runs side by side; each ends with its context.
 func (h *Host) tasks() []func(context.Context) {
-	tasks := []func(context.Context){h.sweepStrangers}
+	tasks := []func(context.Context){h.watchPeers}
 	if !h.cfg.NoMDNS && h.cfg.Role != RoleHive {
 		tasks = append(tasks, h.serveMDNS)
 	}
@@ -235,31 +232,4 @@ func (h *Host) closePeer(p peer.ID) {
 			h.log.Debug("closing a peer's connections", "peer", ShortID(p), "err", err)
 		}
 	})
-}
-
-const (
-	sweepEvery = 15 * time.Second
-	// strangerLife is what redeeming a ticket, or a hive's dial back, may take.
-	strangerLife = time.Minute
-)
-
-// sweepStrangers closes connections of peers that came in through an open ticket, or were known once, and have no
-// reason to stay.
-func (h *Host) sweepStrangers(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		for _, c := range h.Network().Conns() {
-			p := c.RemotePeer()
-			if c.Stat().Direction == network.DirInbound && time.Since(c.Stat().Opened) > strangerLife && !h.gate.mayStay(p) {
-				h.log.Info("closing a stranger's connection", "peer", ShortID(p))
-				h.closePeer(p)
-			}
-		}
-	}
 }

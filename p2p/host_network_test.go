@@ -140,6 +140,36 @@ func TestKeeperReservesAgainAfterHiveRestart(t *testing.T) {
 	eventually(ctx, t, "the second reservation", func() bool { return len(gateway.Addrs()) > 0 })
 }
 
+func TestGatewayIsFoundAgainAfterHiveRestart(t *testing.T) {
+	cfg := hostConfig(t, RoleHive)
+	hive, err := NewHive(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := infoOf(hive)
+	gw := hostConfig(t, RoleGateway)
+	gw.Hives = []peer.AddrInfo{info}
+	gateway := startHost(t, gw)
+	advertise(t, gateway)
+	ctx := testContext(t)
+	finds := func(visitor *Host) func() bool {
+		return func() bool {
+			addrs, err := visitor.kad.provider(ctx, testSecret, weekOf(time.Now()), gateway.ID())
+			return err == nil && len(addrs) > 0
+		}
+	}
+	peerConfig := hostConfig(t, RolePeer)
+	peerConfig.Hives = gw.Hives
+	eventually(ctx, t, "found", finds(startHost(t, peerConfig)))
+	if err := hive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Listen = info.Addrs
+	startHost(t, cfg)
+	peerConfig.Key = newKey(t) // with nothing remembered
+	eventually(ctx, t, "found again", finds(startHost(t, peerConfig)))
+}
+
 func TestHiveRefusesStrangersReservation(t *testing.T) {
 	known := &members{}
 	cfg := hostConfig(t, RoleHive)
