@@ -253,3 +253,24 @@ func joined(t *testing.T, s *Stick, name string) SensorState {
 }
 
 const settle = 50 * time.Millisecond
+
+// registered is an endpoint as a host registers it.
+var registered = mt.AFRegister{Endpoint: 1, Profile: zb.ProfileHomeAutomation, DeviceType: 5}
+
+func zbCluster(id uint16) zb.ClusterID { return zb.ClusterID(id) }
+
+// runningStick is on a network with one sensor of every kind and endpoint 1, without goroutines. The caller
+// stands in for all of them.
+func runningStick(t *testing.T) *Stick {
+	t.Helper()
+	var specs []SensorSpec
+	for i, kind := range Kinds() {
+		specs = append(specs, SensorSpec{Kind: kind, Joined: true, Network: zb.NetworkAddress(0x1234 + i)})
+	}
+	s := newStick(t, Options{Sensors: specs})
+	s.line.up = true
+	s.commission()
+	s.endpoints = append(s.endpoints, registered)
+	s.line.buf = nil
+	return s
+}

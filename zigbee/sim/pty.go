@@ -24,7 +24,11 @@ const peerPoll = 5 * time.Millisecond
 // its peer goes there is a new terminal behind the link, since a terminal that was opened exclusively by a
 // process that was killed stays so.
 func (s *Stick) ServePTY(ctx context.Context, link string) error {
+	made := false // whatever stands there before is not to be removed
 	gone := func() {
+		if !made {
+			return
+		}
 		if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.log.Warn("could not remove the port's link", "error", err)
 		}
@@ -38,6 +42,7 @@ func (s *Stick) ServePTY(ctx context.Context, link string) error {
 		if err := replaceLink(link, name); err != nil {
 			return nil, errors.Join(err, master.Close())
 		}
+		made = true
 		s.log.Info("simulated stick is plugged in", "port", link, "terminal", name)
 		if err := s.awaitPeer(ctx, master); err != nil {
 			return nil, errors.Join(err, master.Close())

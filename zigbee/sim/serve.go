@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// portPause keeps a port that cannot be made from being tried in a tight loop.
-const portPause = 100 * time.Millisecond
-
 // ports serves one port after the other, each made by open, with gaps while the stick is unplugged.
 func (s *Stick) ports(ctx context.Context, open func(context.Context) (io.ReadWriteCloser, error), gone func()) error {
 	for ctx.Err() == nil {
@@ -78,7 +75,10 @@ func (s *Stick) ServeListener(ctx context.Context, listener net.Listener) error 
 	s.log.Info("simulated stick is listening", "address", listener.Addr().String())
 	accept := func(context.Context) (io.ReadWriteCloser, error) {
 		conn, err := listener.Accept()
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, ended(ctx)
+		case err != nil:
 			return nil, fmt.Errorf("waiting for a peer: %w", err)
 		}
 		return conn, nil
