@@ -3,6 +3,7 @@ package zigbee
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -26,14 +27,20 @@ const (
 	restFailed = time.Hour
 	// inFlight is how many questions one device gets at once: a parent keeps few messages for a sleeping child.
 	inFlight = 3
+	// patience is how long a question waits before a sign of life of the device has it asked anew: a device that
+	// slept through the question is awake at that moment, and maybe at no other.
+	patience = 1500 * time.Millisecond
+	// maxRepeats bounds that, for devices that speak often and answer nothing.
+	maxRepeats = 6
 )
 
 // interview is how far one device's interview has come. It belongs to the run in progress; the table's lock
 // guards which interview an entry has, and notBefore.
 type interview struct {
-	mu        sync.Mutex // guards settled and answered
+	mu        sync.Mutex // guards settled, answered and spoke
 	settled   map[question]bool
-	answered  bool // anything was settled in this run
+	spoke     chan struct{} // closed when the device speaks; nil when nobody waits for that
+	answered  bool          // anything was settled in this run
 	active    []zb.Endpoint
 	failures  int
 	tuyaRest  bool
@@ -251,7 +258,10 @@ func (s *session) ask(ctx context.Context, q question, do func(context.Context) 
 	if done {
 		return nil
 	}
-	err := do(ctx)
+	err := errSpoke
+	for try := 0; errors.Is(err, errSpoke) && try < maxRepeats; try++ {
+		err = s.attempt(ctx, do)
+	}
 	if err != nil && !refused(err) {
 		return err
 	}
@@ -263,6 +273,54 @@ func (s *session) ask(ctx context.Context, q question, do func(context.Context) 
 	s.settled[q] = true
 	s.answered = true
 	return nil
+}
+
+// errSpoke ends an attempt that the device slept through.
+var errSpoke = fmt.Errorf("%w what it is asked, though it speaks", ErrNoAnswer)
+
+// attempt asks once, and gives up with errSpoke when the device speaks while the question has long been waiting.
+func (s *session) attempt(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- do(ctx) }()
+	waited := time.NewTimer(patience)
+	defer waited.Stop()
+	var spoke <-chan struct{}
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-waited.C:
+			spoke = s.listen()
+		case <-spoke:
+			cancel()
+			if err := <-done; err == nil || refused(err) {
+				return err
+			}
+			return errSpoke
+		}
+	}
+}
+
+// listen gives a channel that is closed when the device speaks.
+func (iv *interview) listen() <-chan struct{} {
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	if iv.spoke == nil {
+		iv.spoke = make(chan struct{})
+	}
+	return iv.spoke
+}
+
+// hear notes that the device speaks.
+func (iv *interview) hear() {
+	iv.mu.Lock()
+	defer iv.mu.Unlock()
+	if iv.spoke != nil {
+		close(iv.spoke)
+		iv.spoke = nil
+	}
 }
 
 // refused tells an answer that will be the same next time from one that did not come.

@@ -379,6 +379,113 @@ func TestGarbageAndDroppedBytes(t *testing.T) {
 	})
 }
 
+func TestStrayByteAndStall(t *testing.T) {
+	simulate(t, sim.Options{Seed: 9, Sensors: fiveSensors[:1]}, zigbee.Options{}, func(t *testing.T, r *rig) {
+		r.form(t)
+		r.pair(t, 1)
+		r.stick.Pause(true)
+		time.Sleep(time.Second)
+		r.take()
+		lost := 0
+		for i := range 20 {
+			r.stick.Stray()
+			if err := r.stick.Set("temperature-1", "temperature", float64(i)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			if !r.reported(r.ieee(t, "temperature-1"), "temperature", float64(i)) {
+				lost++
+			}
+		}
+		if lost != 0 {
+			t.Errorf("%d of 20 reports behind a stray start byte were lost", lost)
+		}
+		r.stick.Stall(8 * time.Second)
+		time.Sleep(time.Second)
+		r.sets(t, 10*time.Second, "temperature-1", "temperature", 33, "temperature", 33.0)
+	})
+}
+
+func TestSleepySensors(t *testing.T) {
+	sensors := slices.Clone(fiveSensors[:3])
+	for i := range sensors {
+		sensors[i].Sleepy = 20 * time.Millisecond
+	}
+	delays := sim.Delays{Response: 15 * time.Millisecond}
+	simulate(t, sim.Options{Seed: 10, Sensors: sensors, Delays: delays}, zigbee.Options{}, func(t *testing.T, r *rig) {
+		r.form(t)
+		if err := r.PermitJoin(t.Context(), zigbee.Join{Duration: zigbee.MaxJoin}); err != nil {
+			t.Fatal(err)
+		}
+		// A door sensor that is not enrolled says nothing by itself until somebody presses its button.
+		for range 20 {
+			time.Sleep(3 * time.Second)
+			if err := r.stick.Join("contact-1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := r.described(); n != 3 {
+			t.Errorf("%d of 3 described, %+v", n, r.Devices())
+		}
+	})
+}
+
+func TestMoveAndLeave(t *testing.T) {
+	simulate(t, sim.Options{Seed: 11, Sensors: fiveSensors}, zigbee.Options{}, func(t *testing.T, r *rig) {
+		r.form(t)
+		r.pair(t, 5)
+		d := r.ieee(t, "temperature-1")
+		before, _ := r.Device(d)
+		if err := r.stick.Move("temperature-1"); err != nil {
+			t.Fatal(err)
+		}
+		r.until(t, time.Second, "new address", func() bool { now, _ := r.Device(d); return now.Network != before.Network })
+		r.sets(t, time.Second, "temperature-1", "temperature", 12, "temperature", 12.0)
+		if err := r.Interview(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		r.until(t, time.Minute, "description at the new address", func() bool { return r.described() == 5 })
+		if err := r.stick.Leave("temperature-1"); err != nil {
+			t.Fatal(err)
+		}
+		r.until(t, time.Second, "leave", func() bool { return len(r.Devices()) == 4 })
+		if err := r.Remove(t.Context(), r.ieee(t, "plug-1"), false); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.Devices()); n != 3 {
+			t.Errorf("%d devices after one left and one was removed", n)
+		}
+		r.until(t, time.Second, "sensor that obeys", func() bool {
+			return slices.ContainsFunc(r.stick.Sensors(), func(s sim.SensorState) bool { return s.Name == "plug-1" && !s.Joined })
+		})
+	})
+}
+
+func TestAdoptedStickTellsItsDevices(t *testing.T) {
+	sensors := slices.Clone(fiveSensors)
+	for i := range sensors {
+		sensors[i].Joined = true
+	}
+	memory, err := nv.Load(shared(t, filepath.Join("nvram", "CC2652R-ZStack4.formed.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	simulate(t, sim.Options{Seed: 12, NV: memory, Sensors: sensors}, zigbee.Options{}, func(t *testing.T, r *rig) {
+		r.until(t, time.Minute, "question", func() bool { return r.State().Phase == zigbee.PhaseNeedsDecision })
+		if _, err := r.Adopt(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// They are known as soon as they speak.
+		r.until(t, time.Minute, "running network", r.running)
+		for _, s := range r.stick.Sensors() {
+			if err := r.stick.Press(s.Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.until(t, time.Minute, "5 described devices", func() bool { return r.described() == 5 })
+	})
+}
+
 func TestPairingFiftyUnderFaults(t *testing.T) {
 	sensors := make([]sim.SensorSpec, 50)
 	for i := range sensors {
@@ -394,8 +501,7 @@ func TestPairingFiftyUnderFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		// A join whose frame was damaged is made up for by the device's first report.
-		took := r.until(t, 20*time.Minute, "50 described devices", func() bool { return r.described() == 50 })
-		t.Logf("took %s; %+v", took, r.Stats())
+		r.until(t, 20*time.Minute, "50 described devices", func() bool { return r.described() == 50 })
 	})
 }
 

@@ -122,6 +122,7 @@ func (t *table) joined(ieee zb.IEEEAddress, address zb.NetworkAddress, now time.
 		e = newEntry(Device{IEEE: ieee, Network: addressUnknown, Type: zb.Unknown, Interview: InterviewPending})
 		t.byIEEE[ieee] = e
 	}
+	e.interview.hear()
 	again := now.Sub(e.joinedAt) < sameJoin && e.Network == address
 	t.place(e, address)
 	e.LastSeen = now
@@ -199,7 +200,12 @@ func (t *table) heardFrom(m incoming, now time.Time) (heard, bool) {
 	if e.Interview == InterviewFailed && !now.Before(e.interview.notBefore) && e.retry() {
 		t.push(DeviceChanged{Device: cloneDevice(e.Device)})
 	}
-	return heard{device: e.Device, copied: e.isCopy(m, now), resume: e.wantsInterview() && !now.Before(e.interview.notBefore)}, true
+	from := heard{device: e.Device, copied: e.isCopy(m, now)}
+	if e.wantsInterview() {
+		from.resume = !now.Before(e.interview.notBefore)
+		e.interview.hear()
+	}
+	return from, true
 }
 
 // isCopy tells a frame that came once per endpoint of the stick, or twice because an acknowledgement was lost,
