@@ -118,6 +118,8 @@ func (c *Config) check() error {
 type Host struct {
 	host.Host
 
+	reached sync.Map // peer.ID -> how ConnectPeer last reached it
+
 	cfg     Config
 	log     *slog.Logger
 	bus     event.Bus
