@@ -85,26 +85,30 @@ func addrOf(from ma.Multiaddr) (addrKey, int) {
 
 type buckets[K comparable] map[K]*rate.Limiter
 
-// get finds or makes the bucket of k. A full table first drops the buckets that have refilled, which hold no
-// memory of anything, then whichever comes first.
+// get finds or makes the bucket of k. In a full table the fullest of a few takes its place: it remembers least.
 func (b buckets[K]) get(k K, refill time.Duration, burst int, now time.Time) *rate.Limiter {
 	if l := b[k]; l != nil {
 		return l
 	}
 	if len(b) >= enrolLimitEntries {
-		for old, l := range b {
-			if l.TokensAt(now) >= float64(l.Burst()) {
-				delete(b, old)
-			}
-		}
-		for old := range b {
-			if len(b) < enrolLimitEntries {
-				break
-			}
-			delete(b, old)
-		}
+		b.forgetOne(now)
 	}
 	l := rate.NewLimiter(rate.Every(refill), burst)
 	b[k] = l
 	return l
+}
+
+// forgetOne looks at a handful only, so that a stranger with many addresses cannot buy work.
+func (b buckets[K]) forgetOne(now time.Time) {
+	var fullest K
+	most, looked := -1.0, 0
+	for k, l := range b {
+		if share := l.TokensAt(now) / float64(l.Burst()); share > most {
+			fullest, most = k, share
+		}
+		if looked++; looked == 8 {
+			break
+		}
+	}
+	delete(b, fullest)
 }

@@ -154,16 +154,16 @@ func (p *Publisher) Register(h host.Host) { h.SetStreamHandler(SubProtocol, p.ha
 
 // Serve keeps the streams until ctx ends, then ends them and waits for them. It returns nil.
 func (p *Publisher) Serve(ctx context.Context) error {
-	// The streams' lifetime ends with Serve whatever ends it.
-	run, cancel := context.WithCancelCause(ctx)
+	// The streams outlive ctx by the moment it takes to tell them why they end.
+	run, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	wg := &sync.WaitGroup{}
 	p.mu.Lock()
 	p.stop, p.wg = run, wg
 	p.mu.Unlock()
 
 	var durable sync.WaitGroup
-	durable.Go(func() { p.watchDurable(run) })
-	p.watchRights(run)
+	durable.Go(func() { p.watchDurable(ctx) })
+	p.watchRights(ctx)
 
 	cancel(endError{EndShutdown})
 	p.mu.Lock()

@@ -205,5 +205,9 @@ func (s *subscriber) bridge(ctx context.Context, pos *position, d departed) erro
 		}
 	}
 	pos.anchor = false
-	return s.gapsForDeparted(ctx, []departed{d}, GapEvicted)
+	gone, ok := s.departed(ctx, &d)
+	if !ok {
+		return nil
+	}
+	return s.gap(d.device, pos, gone.from, gone.to, GapEvicted)
 }

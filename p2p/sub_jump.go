@@ -48,10 +48,7 @@ func (s *subscriber) jump(ctx context.Context) error {
 	s.p.mu.Unlock()
 
 	s.queue = nil
-	if err := s.gapsForDeparted(ctx, left, GapSlow); err != nil {
-		return err
-	}
-	skipped := s.sortOut(ctx, entries)
+	skipped := s.sortOut(ctx, left, entries)
 	for device, m := range skipped {
 		if m.latest != nil {
 			s.queue = append(s.queue, m.latest)
@@ -60,7 +57,7 @@ func (s *subscriber) jump(ctx context.Context) error {
 			continue
 		}
 		pos := s.position(device)
-		if err := s.gap(device, pos, max(m.lost.from, pos.seen+1), m.lost.to, GapSlow); err != nil {
+		if err := s.gap(device, pos, max(m.lost.from, pos.prev+1), m.lost.to, GapSlow); err != nil {
 			return err
 		}
 	}
@@ -70,9 +67,15 @@ func (s *subscriber) jump(ctx context.Context) error {
 	return nil
 }
 
-// sortOut groups the entries the subscriber is entitled to and has not seen by device.
-func (s *subscriber) sortOut(ctx context.Context, entries []*entry) map[string]*missed {
+// sortOut groups what the subscriber is entitled to and has not seen by device: what left the ring, then the
+// entries.
+func (s *subscriber) sortOut(ctx context.Context, left []departed, entries []*entry) map[string]*missed {
 	out := make(map[string]*missed)
+	for i := range left {
+		if gone, ok := s.departed(ctx, &left[i]); ok {
+			out[left[i].device] = &missed{lost: gone}
+		}
+	}
 	for i, e := range entries {
 		device := e.rec.Device
 		if e.lastSeq() <= s.position(device).seen {
@@ -95,18 +98,11 @@ func (s *subscriber) sortOut(ctx context.Context, entries []*entry) map[string]*
 	return out
 }
 
-// gapsForDeparted says what left the ring before the stream could take it.
-func (s *subscriber) gapsForDeparted(ctx context.Context, left []departed, reason GapReason) error {
+// departed gives the range of a device that left the ring before the stream could take it, and passes over it.
+func (s *subscriber) departed(ctx context.Context, d *departed) (span, bool) {
 	allowed := func(device, property string) bool { return s.rights.allowed(ctx, device, property) }
-	for i := range left {
-		d := &left[i]
-		pos := s.position(d.device)
-		if to, gone := d.gone(pos.seen, allowed, s.rights.anyOf); gone {
-			if err := s.gap(d.device, pos, max(pos.prev+1, d.first), to, reason); err != nil {
-				return err
-			}
-		}
-		pos.seen = max(pos.seen, d.evicted)
-	}
-	return nil
+	pos := s.position(d.device)
+	to, gone := d.gone(pos.seen, allowed, s.rights.anyOf)
+	pos.seen = max(pos.seen, d.evicted)
+	return span{max(pos.prev+1, d.first), to}, gone
 }
