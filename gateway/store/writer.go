@@ -141,9 +141,15 @@ func (s *Store) finish(ctx context.Context) error {
 	if err := s.drain(ctx); err != nil {
 		return err
 	}
+	s.mu.Lock() // closed: nobody hands out numbers any more
+	exact := make([]reservation, 0, len(s.devices))
+	for _, d := range s.devices {
+		exact = append(exact, reservation{d, d.committed, d.next})
+	}
+	s.mu.Unlock()
 	err := s.transaction(ctx, func(tx *sql.Tx) error {
-		for _, d := range s.devices { // closed: nobody hands out numbers any more
-			if err := putSequence(ctx, tx, d.id, d.committed, d.next); err != nil {
+		for _, v := range exact {
+			if err := putSequence(ctx, tx, v.dev.id, v.committed, v.reserved); err != nil {
 				return err
 			}
 		}
@@ -206,7 +212,7 @@ func (s *Store) commit(ctx context.Context) error {
 	return nil
 }
 
-// reservation is a device's next block.
+// reservation is how far a device's numbers are stored and how far they are reserved.
 type reservation struct {
 	dev       *deviceState
 	committed uint64
