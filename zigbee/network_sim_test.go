@@ -406,6 +406,37 @@ func TestStrayByteAndStall(t *testing.T) {
 	})
 }
 
+func TestServeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stick, err := sim.New(sim.Options{Seed: 13, Sensors: fiveSensors})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newCable()
+		r := &rig{Network: zigbee.New(zigbee.Options{Open: c.open}), stick: stick, cable: c}
+		all, stop := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { ended(t, "stick", stick.ServeListener(all, c)) })
+		group.Go(func() { r.collect(all) })
+		for life := range 3 {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); ended(t, "network", r.Serve(ctx)) }()
+			if life == 0 {
+				r.form(t)
+				r.pair(t, 5)
+			}
+			time.Sleep(time.Second)
+			r.until(t, time.Minute, "running network", r.running)
+			r.sets(t, time.Second, "temperature-1", "temperature", float64(20+life), "temperature", float64(20+life))
+			cancel()
+			<-done
+		}
+		stop()
+		group.Wait()
+	})
+}
+
 func TestSleepySensors(t *testing.T) {
 	sensors := slices.Clone(fiveSensors[:3])
 	for i := range sensors {
