@@ -87,8 +87,8 @@ func (l *link) sendWithRecovery(ctx context.Context, m Message) error {
 		}
 	}
 	err := l.sendOnce(ctx, m)
-	for _, step := range steps {
-		if !worthRetrying(err) {
+	for i, step := range steps {
+		if !worthRetrying(err) || i > 0 && asleep(err) {
 			return err
 		}
 		if stepErr := step(ctx, &m); stepErr != nil {
@@ -113,6 +113,13 @@ func worthRetrying(err error) bool {
 	default:
 		return false
 	}
+}
+
+// asleep tells that a child did not fetch its message. A second try may catch it awake; a pause, a new route or
+// address change nothing, and each try takes seconds.
+func asleep(err error) bool {
+	var refused *StatusError
+	return errors.As(err, &refused) && refused.Status == mt.MACExpired
 }
 
 func (l *link) renewRoute(ctx context.Context, m *Message) error {

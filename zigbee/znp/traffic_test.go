@@ -265,6 +265,7 @@ func TestSendRecovers(t *testing.T) {
 		{"by a new route", []mt.Status{noRoute, noRoute, noRoute}, []zb.NetworkAddress{1, 1, 1, 1}, 1, mt.Success, 5 * time.Second},
 		{"at a new address", []mt.Status{noRoute, noRoute, noRoute, noRoute}, []zb.NetworkAddress{1, 1, 1, 1, 0x9999}, 1, mt.Success, 5 * time.Second},
 		{"not at all", []mt.Status{noAck, noAck, noAck, noAck, noAck}, []zb.NetworkAddress{1, 1, 1, 1, 0x9999}, 1, noAck, 5 * time.Second},
+		{"not to a sleeping child", []mt.Status{mt.MACExpired, mt.MACExpired}, []zb.NetworkAddress{1, 1}, 0, mt.MACExpired, 0},
 		{"a refusal that stays", []mt.Status{invalid}, []zb.NetworkAddress{1}, 0, invalid, 0},
 	}
 	for _, tt := range tests {
