@@ -201,7 +201,7 @@ func TestGarbageBeforeEveryFifthFrame(t *testing.T) {
 }
 
 func TestDroppedBytesLoseOnlyTheirOwnFrames(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		var p unpi.Parser
 		var got []unpi.Frame
@@ -238,7 +238,8 @@ func count(frames []unpi.Frame, n int) int {
 			continue
 		}
 		i := int(f.Payload[0])<<8 | int(f.Payload[1])
-		if i < n && cmp.Equal(f, numbered(i)) {
+		want := numbered(i)
+		if i < n && f.Type == want.Type && f.Subsystem == want.Subsystem && f.ID == want.ID && bytes.Equal(f.Payload, want.Payload) {
 			seen[i] = true
 		}
 	}
