@@ -168,8 +168,10 @@ func (a *Access) Revoke(ctx context.Context, peerOrLabel, actor string) (Revoked
 		if err := tx.SetDiscoverySecret(ctx, secret); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, store.AuditEntry{Actor: actor, Action: "revoke", Subject: peerOrLabel, Outcome: "ok",
-			Detail: fmt.Sprintf("%d peers, %d tickets", len(ids), len(tickets))})
+		return tx.Audit(ctx, store.AuditEntry{
+			Actor: actor, Action: "revoke", Subject: peerOrLabel, Outcome: "ok",
+			Detail: fmt.Sprintf("%d peers, %d tickets", len(ids), len(tickets)),
+		})
 	})
 	if err != nil {
 		err = errors.Join(fmt.Errorf("%s is shut out until the next start only, revoke again once the disk works: %w", peerOrLabel, err),

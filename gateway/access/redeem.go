@@ -74,8 +74,10 @@ func (a *Access) redeem(ctx context.Context, who peer.ID, k store.TicketRow) err
 				return err
 			}
 		}
-		return tx.Audit(ctx, store.AuditEntry{Actor: "peer:" + who.String(), Action: "redeem", Subject: k.Label, Outcome: "ok",
-			Detail: "ticket " + hex.EncodeToString(k.ID) + ": " + describe(k.Rights)})
+		return tx.Audit(ctx, store.AuditEntry{
+			Actor: "peer:" + who.String(), Action: "redeem", Subject: k.Label, Outcome: "ok",
+			Detail: "ticket " + hex.EncodeToString(k.ID) + ": " + describe(k.Rights),
+		})
 	})
 }
 

@@ -18,8 +18,12 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 var weather = Reading{
 	Stream: "00158d0001a2b3c4", Epoch: 0x1122334455667788, Seq: 4711, Time: time.UnixMilli(1_790_000_000_123).UTC(), Desc: "a1b2c3d4e5f60718",
 	Values: []Value{
-		{Name: "battery", Value: 97.0}, {Name: "battery_voltage", Value: 3.0}, {Name: "humidity", Value: 53.01},
-		{Name: "linkquality", Value: int64(142)}, {Name: "pressure", Value: 1011.0}, {Name: "temperature", Value: 21.5},
+		{Name: "battery", Value: 97.0},
+		{Name: "battery_voltage", Value: 3.0},
+		{Name: "humidity", Value: 53.01},
+		{Name: "linkquality", Value: int64(142)},
+		{Name: "pressure", Value: 1011.0},
+		{Name: "temperature", Value: 21.5},
 	},
 }
 
@@ -31,9 +35,14 @@ var examples = []struct {
 	{"every-type", Reading{
 		Stream: "0000000000000001", Epoch: 1, Seq: 1, Time: time.UnixMilli(0).UTC(), Clock: TimeUnknown, Desc: "0000000000000000",
 		Values: []Value{
-			{Name: "contact", Value: true}, {Name: "energy", Value: 123456.789}, {Name: "humidity", Status: StatusUnknown},
-			{Name: "raw_fc11_0002", Value: []byte{0, 255}}, {Name: "serial", Value: "Büro"}, {Name: "temperature", Value: -0.07},
-			{Name: "third", Value: 1.0 / 3}, {Name: "volume", Value: int64(-1 << 40)},
+			{Name: "contact", Value: true},
+			{Name: "energy", Value: 123456.789},
+			{Name: "humidity", Status: StatusUnknown},
+			{Name: "raw_fc11_0002", Value: []byte{0, 255}},
+			{Name: "serial", Value: "Büro"},
+			{Name: "temperature", Value: -0.07},
+			{Name: "third", Value: 1.0 / 3},
+			{Name: "volume", Value: int64(-1 << 40)},
 		},
 	}},
 	{"empty", Reading{Stream: "ffffffffffffffff", Epoch: 1<<64 - 1, Seq: 1<<64 - 1, Time: time.UnixMilli(1).UTC(), Clock: TimeHoldover, Values: []Value{}}},

@@ -139,7 +139,9 @@ func TestOtherImplementationReadsTheSameValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []any{
-		uint64(1), []byte{0x00, 0x15, 0x8d, 0x00, 0x01, 0xa2, 0xb3, 0xc4}, uint64(0x1122334455667788), uint64(4711), uint64(1_790_000_000_123), uint64(0),
+		uint64(1),
+		[]byte{0x00, 0x15, 0x8d, 0x00, 0x01, 0xa2, 0xb3, 0xc4},
+		uint64(0x1122334455667788), uint64(4711), uint64(1_790_000_000_123), uint64(0),
 		[]byte{0xa1, 0xb2, 0xc3, 0xd4, 0xe5, 0xf6, 0x07, 0x18},
 		map[any]any{
 			uint64(0): 21.5, uint64(1): cbor.Tag{Number: 4, Content: []any{int64(-2), uint64(5301)}}, uint64(2): 1011.0,
@@ -353,9 +355,22 @@ func TestFormatValue(t *testing.T) {
 		unit string
 		want string
 	}{
-		{21.5, "Cel", "21.5 °C"}, {21.456789, "Cel", "21.457 °C"}, {0.1 + 0.2, "kW.h", "0.3 kWh"}, {int64(7), "", "7"}, {int64(7), "1", "7"},
-		{97.0, "%", "97 %"}, {1.5, "[foo]", "1.5 [foo]"}, {12.0, "ug/m3", "12 µg/m³"}, {true, "", "yes"}, {false, "", "no"}, {90.0, "deg", "90°"},
-		{"a\x1b[2J", "", `a\x1b[2J`}, {"Büro", "", "Büro"}, {[]byte{1, 255}, "", "01ff"}, {nil, "Cel", "unknown"}, {math.NaN(), "Cel", "unknown"},
+		{21.5, "Cel", "21.5 °C"},
+		{21.456789, "Cel", "21.457 °C"},
+		{0.1 + 0.2, "kW.h", "0.3 kWh"},
+		{int64(7), "", "7"},
+		{int64(7), "1", "7"},
+		{97.0, "%", "97 %"},
+		{1.5, "[foo]", "1.5 [foo]"},
+		{12.0, "ug/m3", "12 µg/m³"},
+		{true, "", "yes"},
+		{false, "", "no"},
+		{90.0, "deg", "90°"},
+		{"a\x1b[2J", "", `a\x1b[2J`},
+		{"Büro", "", "Büro"},
+		{[]byte{1, 255}, "", "01ff"},
+		{nil, "Cel", "unknown"},
+		{math.NaN(), "Cel", "unknown"},
 		{-0.0001, "Cel", "0 °C"},
 	} {
 		if got := FormatValue(Value{Value: c.v}, c.unit); got != c.want {

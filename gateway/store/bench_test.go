@@ -22,8 +22,11 @@ func benchDevices(b *testing.B, s *Store, n int) []string {
 }
 
 func sixValues(i int) []reading.Value {
-	return []reading.Value{num("battery", 97), num("battery_voltage", 3), num("humidity", float64(i%10000)/100),
-		{Name: "linkquality", Value: int64(i % 255)}, num("pressure", 1011), num("temperature", 21.5)}
+	return []reading.Value{
+		num("battery", 97), num("battery_voltage", 3), num("humidity", float64(i%10000)/100),
+		{Name: "linkquality", Value: int64(i % 255)},
+		num("pressure", 1011), num("temperature", 21.5),
+	}
 }
 
 // written is what this process handed to the disk, from the kernel's own count.

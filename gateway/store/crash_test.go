@@ -28,8 +28,8 @@ func crashChild() bool {
 	}
 	ctx := context.Background()
 	say := func(format string, args ...any) {
-		if _, err := fmt.Printf(format, args...); err != nil {
-			os.Exit(3)
+		if _, err := fmt.Fprintf(os.Stdout, format, args...); err != nil {
+			panic(err)
 		}
 	}
 	s, err := Open(ctx, Options{Path: path, BatchRows: 20, OnCommit: func(m map[string]uint64) {

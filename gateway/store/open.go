@@ -125,7 +125,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(explain(opt.Path, err), s.closeFiles())
 	}
-	go s.run()
+	go s.run(context.WithoutCancel(ctx)) // it ends with Close, whatever ctx was for
 	return s, nil
 }
 

@@ -59,8 +59,10 @@ func TestOldSchemas(t *testing.T) {
 			}
 			want := []reading.Reading{
 				{Stream: dev1, Epoch: s.Epoch(), Seq: 1, Time: time.UnixMilli(1_790_000_000_000), Values: []reading.Value{num("temperature", 21.5)}},
-				{Stream: dev1, Epoch: s.Epoch(), Seq: 2, Time: time.UnixMilli(1_790_000_060_000), Clock: reading.TimeHoldover, Desc: "2d134959ca560fa7",
-					Values: []reading.Value{num("temperature", 21.75), {Name: "contact", Value: true}}},
+				{
+					Stream: dev1, Epoch: s.Epoch(), Seq: 2, Time: time.UnixMilli(1_790_000_060_000), Clock: reading.TimeHoldover, Desc: "2d134959ca560fa7",
+					Values: []reading.Value{num("temperature", 21.75), {Name: "contact", Value: true}},
+				},
 			}
 			if diff := cmp.Diff(want, sinceAll(t, s, dev1, 0)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

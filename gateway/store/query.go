@@ -60,8 +60,10 @@ func (s *Store) tail(d *deviceState, after, commits uint64) (tail []reading.Read
 	hashes := s.hashes()
 	take := func(r *row) {
 		if r.dev == d && r.seq > after {
-			tail = append(tail, reading.Reading{Stream: d.key, Epoch: s.epoch, Seq: r.seq, Time: time.UnixMilli(r.t),
-				Clock: r.tq, Desc: hashes[r.desc], Values: r.values})
+			tail = append(tail, reading.Reading{
+				Stream: d.key, Epoch: s.epoch, Seq: r.seq, Time: time.UnixMilli(r.t),
+				Clock: r.tq, Desc: hashes[r.desc], Values: r.values,
+			})
 		}
 	}
 	for i := range s.inflight {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -54,7 +55,7 @@ func (s *Store) Next(ctx context.Context, device string) (uint64, error) {
 		case <-s.done:
 			return 0, ErrClosed
 		case <-ctx.Done():
-			return 0, fmt.Errorf("reserving sequence numbers for %s (disk: %v): %w", device, problem, ctx.Err())
+			return 0, fmt.Errorf("reserving sequence numbers for %s: %w", device, errors.Join(ctx.Err(), problem))
 		}
 	}
 }

@@ -106,9 +106,17 @@ func TestReadingsSurviveARestart(t *testing.T) {
 	var want []reading.Reading
 	for i := range 1200 {
 		add(t, s, dev2, start, num("x", float64(i)))
-		r := reading.Reading{Stream: dev1, Epoch: s.Epoch(), Time: start.Add(time.Duration(i) * time.Second), Clock: reading.TimeHoldover, Desc: "0011223344556677",
-			Values: []reading.Value{num("temperature", float64(i)/100), {Name: "count", Value: int64(i)}, {Name: "open", Value: i%2 == 0},
-				{Name: "raw", Value: []byte{byte(i)}}, {Name: "text", Value: fmt.Sprint("ä\"\n", i)}, {Name: "unknown", Status: reading.StatusUnknown}}}
+		r := reading.Reading{
+			Stream: dev1, Epoch: s.Epoch(), Time: start.Add(time.Duration(i) * time.Second), Clock: reading.TimeHoldover, Desc: "0011223344556677",
+			Values: []reading.Value{
+				num("temperature", float64(i)/100),
+				{Name: "count", Value: int64(i)},
+				{Name: "open", Value: i%2 == 0},
+				{Name: "raw", Value: []byte{byte(i)}},
+				{Name: "text", Value: fmt.Sprint("ä\"\n", i)},
+				{Name: "unknown", Status: reading.StatusUnknown},
+			},
+		}
 		var err error
 		if r.Seq, err = s.Next(t.Context(), dev1); err != nil {
 			t.Fatal(err)

@@ -111,8 +111,7 @@ type inserter struct {
 	columns int
 	stmts   [len(chunks)]*sql.Stmt
 
-	tx   *sql.Tx
-	run  [len(chunks)]*sql.Stmt // stmts on tx
+	run  [len(chunks)]*sql.Stmt // stmts in the open transaction
 	args []any
 }
 

@@ -35,7 +35,7 @@ type writer struct {
 	closeErr error
 }
 
-func (s *Store) run() {
+func (s *Store) run(ctx context.Context) {
 	defer close(s.done)
 	now := time.Now()
 	s.wr.tickAt, s.wr.pruneAt = now.Add(tickEvery), now.Add(pruneEvery)
@@ -46,12 +46,12 @@ func (s *Store) run() {
 		case <-s.kick:
 		case <-timer.C:
 		case req := <-s.reqs:
-			req <- s.drain(context.Background())
-		case ctx := <-s.stop:
-			s.wr.closeErr = s.finish(ctx)
+			req <- s.drain(ctx)
+		case closing := <-s.stop:
+			s.wr.closeErr = s.finish(closing)
 			return
 		}
-		s.step(time.Now())
+		s.step(ctx, time.Now())
 		timer.Reset(s.nextWake())
 	}
 }
@@ -101,8 +101,8 @@ func later(a, b time.Time) time.Time {
 }
 
 // step does what is due.
-func (s *Store) step(now time.Time) {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+func (s *Store) step(ctx context.Context, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	if due := s.dueAt(now); !due.IsZero() && !due.After(now) {
 		if err := s.commit(ctx); err != nil {
