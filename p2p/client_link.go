@@ -210,7 +210,7 @@ func (l *link) grant(ctx context.Context) {
 
 // read takes frames until the stream breaks or the gateway ends it.
 func (l *link) read(ctx context.Context) error {
-	in := newFrameReader(l.stream)
+	in := newFrameReader(l.stream, readRecord)
 	if err := l.stream.SetReadDeadline(time.Now().Add(connectDeadline)); err != nil {
 		return err
 	}

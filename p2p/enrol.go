@@ -81,7 +81,7 @@ func (e *EnrolServer) serve(s network.Stream) (string, error) {
 	if err := s.SetDeadline(time.Now().Add(enrolDeadline)); err != nil {
 		return "broken", err
 	}
-	kind, fields, err := newFrameReader(s).next()
+	kind, fields, err := newFrameReader(s, readSmall).next()
 	if err != nil {
 		return "broken", err
 	}
@@ -153,7 +153,7 @@ func redeemOver(s network.Stream, t Ticket) (Welcome, error) {
 	if err := sendFrame(s, kindRedeem, redeemFrame{ID: t.ID, Secret: t.Secret[:]}); err != nil {
 		return Welcome{}, fmt.Errorf("sending the ticket: %w", err)
 	}
-	kind, fields, err := newFrameReader(s).next()
+	kind, fields, err := newFrameReader(s, readSmall).next()
 	if err != nil {
 		return Welcome{}, fmt.Errorf("waiting for the gateway's answer: %w", err)
 	}

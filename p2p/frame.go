@@ -131,13 +131,23 @@ func appendCBORHead(dst []byte, major byte, v uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, major|27), v)
 }
 
-// frameReader takes frames off a stream. It keeps one buffer of at most MaxFrame bytes.
+// frameReader takes frames off a stream. Between frames it keeps no more than two small buffers, so that a
+// thousand streams that once carried a large frame do not hold its memory.
 type frameReader struct {
 	r   *bufio.Reader
 	buf []byte
 }
 
-func newFrameReader(r io.Reader) *frameReader { return &frameReader{r: bufio.NewReaderSize(r, 4096)} }
+// Sizes of a reader's buffers, by what the other side mostly sends.
+const (
+	readSmall  = 512  // a hello, then credit
+	readRecord = 4096 // records
+	keepFrame  = 4096
+)
+
+func newFrameReader(r io.Reader, size int) *frameReader {
+	return &frameReader{r: bufio.NewReaderSize(r, size)}
+}
 
 // await blocks until the first byte of a frame is there, so that a caller can allow silence between frames
 // and still put a deadline on a frame that has begun.
@@ -152,10 +162,7 @@ func (f *frameReader) next() (kind frameKind, fields []byte, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if cap(f.buf) < n {
-		f.buf = make([]byte, n, max(n, 512))
-	}
-	b := f.buf[:n]
+	b := f.space(n)
 	if _, err := io.ReadFull(f.r, b); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
@@ -163,6 +170,16 @@ func (f *frameReader) next() (kind frameKind, fields []byte, err error) {
 		return 0, nil, err
 	}
 	return splitFrame(b)
+}
+
+func (f *frameReader) space(n int) []byte {
+	if n > keepFrame {
+		return make([]byte, n)
+	}
+	if cap(f.buf) < n {
+		f.buf = make([]byte, max(n, 256))
+	}
+	return f.buf[:n]
 }
 
 // length reads the prefix: an unsigned LEB128 number in its shortest form.

@@ -104,7 +104,7 @@ func TestVectorsDecodeToWhatTheyWere(t *testing.T) {
 	for _, v := range vectors {
 		b := wire(t, v.kind, v.fields)
 		// Byte by byte, doubled: a reader sees the same two frames however the network cuts them.
-		in := newFrameReader(iotest.OneByteReader(bytes.NewReader(append(b, b...))))
+		in := newFrameReader(iotest.OneByteReader(bytes.NewReader(append(b, b...))), readSmall)
 		for range 2 {
 			kind, fields, err := in.next()
 			noErr(t, err)
@@ -118,7 +118,7 @@ func TestVectorsDecodeToWhatTheyWere(t *testing.T) {
 			t.Errorf("%s: after the last frame: %v", v.name, err)
 		}
 		for n := 1; n < len(b); n++ {
-			if _, _, err := newFrameReader(bytes.NewReader(b[:n])).next(); !errors.Is(err, io.ErrUnexpectedEOF) {
+			if _, _, err := newFrameReader(bytes.NewReader(b[:n]), readSmall).next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%s cut at %d: %v", v.name, n, err)
 			}
 		}
@@ -148,7 +148,7 @@ func TestRecordFramesAreWhatTheEncoderWrites(t *testing.T) {
 	}
 	for body := MaxFrame - 64; body <= MaxFrame; body++ {
 		b, err := appendRecordFrame(nil, kindData, "d", 1, 0, make([]byte, body))
-		if _, _, readErr := newFrameReader(bytes.NewReader(b)).next(); err == nil && readErr != nil {
+		if _, _, readErr := newFrameReader(bytes.NewReader(b), readSmall).next(); err == nil && readErr != nil {
 			t.Fatalf("a body of %d bytes gives a frame no reader takes: %v", body, readErr)
 		}
 		if err != nil && !errors.Is(err, ErrFrameSize) {
@@ -181,7 +181,7 @@ func TestMalformedFramesAreRefused(t *testing.T) {
 		"broken UTF-8":              {prefixed("\x82\x01\xa2\x01\x01\x02\x81\x61\xff"), ErrFrame},
 		"nested too deep":           {prefixed("\x82\x01\xa2\x01\x01\x18\x63\x81\x81\x81\x81\x81\x81\x01"), ErrFrame},
 	} {
-		kind, fields, err := newFrameReader(strings.NewReader(c.in)).next()
+		kind, fields, err := newFrameReader(strings.NewReader(c.in), readSmall).next()
 		if err == nil {
 			var h helloFrame
 			err = decodeFields(kind, fields, &h)
@@ -235,13 +235,13 @@ func FuzzFrames(f *testing.F) {
 		f.Add(wire(f, v.kind, v.fields))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in := newFrameReader(bytes.NewReader(b))
+		in := newFrameReader(bytes.NewReader(b), readSmall)
 		for {
 			kind, fields, err := in.next()
 			if err != nil {
 				return
 			}
-			if cap(in.buf) > 2*MaxFrame {
+			if cap(in.buf) > keepFrame {
 				t.Fatalf("buffer of %d bytes", cap(in.buf))
 			}
 			for _, v := range vectors {
@@ -258,7 +258,7 @@ func FuzzFrames(f *testing.F) {
 					continue // shortest forms may be longer than half floats given for numbers
 				}
 				noErr(t, err)
-				_, fields, err := newFrameReader(bytes.NewReader(enc)).next()
+				_, fields, err := newFrameReader(bytes.NewReader(enc), readSmall).next()
 				noErr(t, err)
 				noErr(t, decodeFields(kind, fields, again.Interface()))
 				break

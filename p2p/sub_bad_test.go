@@ -28,7 +28,7 @@ func TestBrokenHellosAreRefused(t *testing.T) {
 			"\x05hello"...), EndProtocol},
 	} {
 		var end endFrame
-		rawNext(t, newFrameReader(rawStream(t, h, gw, c.raw)), kindEnd, &end)
+		rawNext(t, newFrameReader(rawStream(t, h, gw, c.raw), readSmall), kindEnd, &end)
 		if EndReason(end.Reason) != c.want {
 			t.Errorf("%s: %s", name, end.Reason)
 		}
@@ -47,7 +47,7 @@ func TestCreditFloodEndsTheStream(t *testing.T) {
 		frames = append(frames, wire(t, kindCredit, Credit{Frames: 1 << 63, Bytes: 1 << 63}))
 	}
 	var end endFrame
-	rawNext(t, newFrameReader(rawStream(t, h, gw, frames...)), kindEnd, &end)
+	rawNext(t, newFrameReader(rawStream(t, h, gw, frames...), readSmall), kindEnd, &end)
 	if EndReason(end.Reason) != EndProtocol {
 		t.Fatalf("ended with %s", end.Reason)
 	}
@@ -59,15 +59,15 @@ func TestStreamsAreLimited(t *testing.T) {
 	hello := wire(t, kindHello, helloFrame{Version: 1})
 	var ack ackFrame
 	for range 2 {
-		rawNext(t, newFrameReader(rawStream(t, h, gw, hello)), kindAck, &ack)
+		rawNext(t, newFrameReader(rawStream(t, h, gw, hello), readSmall), kindAck, &ack)
 	}
 	var end endFrame
-	rawNext(t, newFrameReader(rawStream(t, h, gw, hello)), kindEnd, &end)
+	rawNext(t, newFrameReader(rawStream(t, h, gw, hello), readSmall), kindEnd, &end)
 	if EndReason(end.Reason) != EndLimit {
 		t.Fatalf("a third stream of one peer: %s", end.Reason)
 	}
-	rawNext(t, newFrameReader(rawStream(t, other, gw, hello)), kindAck, &ack)
-	rawNext(t, newFrameReader(rawStream(t, third, gw, hello)), kindEnd, &end)
+	rawNext(t, newFrameReader(rawStream(t, other, gw, hello), readSmall), kindAck, &ack)
+	rawNext(t, newFrameReader(rawStream(t, third, gw, hello), readSmall), kindEnd, &end)
 	if EndReason(end.Reason) != EndLimit {
 		t.Fatalf("a fourth stream in all: %s", end.Reason)
 	}
@@ -284,7 +284,7 @@ func FuzzReceive(f *testing.F) {
 			cursors: make(map[string]uint64), handed: make(map[string]uint64),
 		}
 		l := &link{s: s, acked: make(chan struct{}), wake: make(chan struct{}, 1)}
-		in := newFrameReader(strings.NewReader(string(raw)))
+		in := newFrameReader(strings.NewReader(string(raw)), readSmall)
 		for {
 			kind, fields, err := in.next()
 			if err != nil || l.receive(context.Background(), kind, fields) != nil {

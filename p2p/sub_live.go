@@ -232,6 +232,9 @@ func (s *subscriber) check(ctx context.Context) error {
 // subscriber was told of.
 func (s *subscriber) heartbeat() error {
 	s.beat.Reset(heartbeatEvery)
+	if !s.p.o.Auth.Known(s.who) {
+		return endError{EndRevoked} // an end of all rights that came without a new Generation
+	}
 	f := heartbeatFrame{Durable: map[string]uint64{}}
 	if !s.caughtUp.IsZero() {
 		f.Time = s.caughtUp.UnixMilli()

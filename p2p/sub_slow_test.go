@@ -51,7 +51,7 @@ func TestCreditIsTheLimit(t *testing.T) {
 	h := streamHost(t)
 	gw := serveGateway(t, PublisherOptions{Auth: allowing(h)})
 	st := rawStream(t, h, gw, wire(t, kindHello, helloFrame{Version: 1, Credit: &Credit{Frames: 2, Bytes: 1 << 20}}))
-	in := newFrameReader(st)
+	in := newFrameReader(st, readSmall)
 	var ack ackFrame
 	rawNext(t, in, kindAck, &ack)
 	for seq := uint64(1); seq <= 5; seq++ {
@@ -82,7 +82,7 @@ func TestSlowSubscriberGetsGapAndLatestAndTheOtherEverything(t *testing.T) {
 	slowHost, goodHost := streamHost(t), streamHost(t)
 	gw := serveGateway(t, PublisherOptions{Auth: allowing(slowHost, goodHost), RingRecords: 256, MaxLag: 64})
 	slow := rawStream(t, slowHost, gw, wire(t, kindHello, helloFrame{Version: 1, Credit: &Credit{Frames: 1, Bytes: 1 << 20}}))
-	in := newFrameReader(slow)
+	in := newFrameReader(slow, readSmall)
 	var ack ackFrame
 	rawNext(t, in, kindAck, &ack)
 	good := subscribe(t, goodHost, gw, SubscribeOptions{})
@@ -136,7 +136,7 @@ func TestSlowSubscriberIsNotToldOfWhatIsWithheld(t *testing.T) {
 	auth.deny["a/secret"] = true
 	gw := serveGateway(t, PublisherOptions{Auth: auth, RingRecords: 16, MaxLag: 8})
 	st := rawStream(t, h, gw, wire(t, kindHello, helloFrame{Version: 1, Credit: &Credit{}}))
-	in := newFrameReader(st)
+	in := newFrameReader(st, readSmall)
 	var ack ackFrame
 	rawNext(t, in, kindAck, &ack)
 	gw.Publish(testRecord("a", 1, "t"))

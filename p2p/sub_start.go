@@ -113,6 +113,7 @@ func (s *subscriber) place(ctx context.Context, latest map[string]*entry) []stri
 	for device, seq := range s.hello.Cursors {
 		*s.position(device) = position{seen: seq, prev: seq, replay: true, anchor: true}
 	}
+	s.hello.Cursors = nil // they are positions now
 	slices.Sort(fresh)
 	return fresh
 }

@@ -47,6 +47,7 @@ type subscriber struct {
 	descs     map[string]struct{}
 	batch     []byte
 	beat      *time.Timer
+	goodbye   *time.Timer // cuts off a subscriber that stays after the end
 	// caughtUp is when there was last nothing left to send, by the gateway's clock; zero: not yet.
 	caughtUp time.Time
 	hold     holdTimer
@@ -94,7 +95,7 @@ func (s *subscriber) unstick() {
 
 // serve runs the stream until either side ends it.
 func (s *subscriber) serve(ctx context.Context) {
-	in := newFrameReader(s.stream)
+	in := newFrameReader(s.stream, readSmall)
 	if err := s.readHello(in); err != nil {
 		s.refuse(err)
 		return
@@ -108,6 +109,9 @@ func (s *subscriber) serve(ctx context.Context) {
 	}()
 	cancel(s.readCredit(in))
 	<-done
+	if s.goodbye != nil {
+		s.goodbye.Stop()
+	}
 	resetStream(s.stream)
 }
 
@@ -210,9 +214,11 @@ func (s *subscriber) finish(err error) {
 	if err := s.frame(kindEnd, endFrame{string(reason)}); err == nil {
 		err = s.write(endDeadline)
 		if err == nil {
-			err = errors.Join(s.stream.CloseWrite(), s.stream.SetReadDeadline(time.Now().Add(endDeadline)))
+			err = s.stream.CloseWrite()
 		}
 		if err == nil {
+			// The subscriber has a moment to read it and leave; then its reader is woken.
+			s.goodbye = time.AfterFunc(endDeadline, func() { resetStream(s.stream) })
 			return
 		}
 	}

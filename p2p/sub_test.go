@@ -2,10 +2,12 @@ package p2p
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 const news = EventConnected
@@ -144,6 +146,51 @@ func TestRevokedStreamEnds(t *testing.T) {
 				t.Fatalf("received %d after the revocation", c["a"])
 			}
 		})
+	}
+}
+
+// expiring knows its peers until a moment, and says nothing of it through its Generation.
+type expiring struct {
+	*rules
+	over atomic.Bool
+}
+
+func (e *expiring) Known(who peer.ID) bool { return !e.over.Load() && e.rules.Known(who) }
+
+func TestExpiredGrantEndsTheStreamEvenUnannounced(t *testing.T) {
+	h := streamHost(t)
+	auth := &expiring{rules: allowing(h)}
+	gw := serveGateway(t, PublisherOptions{Auth: auth})
+	s := subscribe(t, h, gw, SubscribeOptions{})
+	next(t, s, news)
+	auth.over.Store(true)
+	if err := ended(t, s); !errors.Is(err, ErrRevoked) {
+		t.Fatalf("ended with %v", err)
+	}
+}
+
+// A subscriber that takes nothing must not keep its stream by being stuck in a write.
+func TestRevokedStreamEndsThoughItsWriteIsStuck(t *testing.T) {
+	h := streamHost(t)
+	auth := allowing(h)
+	gw := serveGateway(t, PublisherOptions{Auth: auth})
+	rawStream(t, h, gw, wire(t, kindHello, helloFrame{Version: 1}))
+	for !gw.hasSubscribers() {
+		time.Sleep(time.Millisecond)
+	}
+	big := make([]byte, 60<<10)
+	for seq := uint64(1); seq <= 400; seq++ { // 24 MB: more than any window
+		rec := testRecord("a", seq, "t")
+		rec.Encode = func([]string) (Body, error) { return Body{Bytes: big}, nil }
+		gw.Publish(rec)
+	}
+	began := time.Now()
+	auth.change(func(r *rules) { clear(r.known) })
+	for gw.hasSubscribers() {
+		if time.Since(began) > writeDeadline/2 {
+			t.Fatal("it is still there")
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
