@@ -38,6 +38,9 @@ const (
 // counterStep is by how much the stored frame counter runs ahead, so that flash is written seldom.
 const counterStep = 1250
 
+// maxInstallCodes is the size of the table of install codes.
+const maxInstallCodes = 50
+
 // appSetTCRequireKeyExchange is an APP_CNF command outside the mt table.
 const appSetTCRequireKeyExchange = 0x09
 
@@ -239,6 +242,10 @@ func appHandlers() table {
 		want := map[uint8]int{1: 18, 2: 16}[m.Format]
 		if want == 0 || len(m.Code) < want {
 			s.status(m.Command(), nv.InvalidParameter)
+			return
+		}
+		if len(s.installed) >= maxInstallCodes {
+			s.status(m.Command(), uint8(mt.NWKTableFull))
 			return
 		}
 		s.installed[m.IEEE] = true

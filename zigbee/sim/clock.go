@@ -28,9 +28,13 @@ func (t *timers) Pop() any {
 	return last
 }
 
-// after does something later, or at once if there is no delay. The lock is held now and then.
+// maxTimers bounds what a host can have the stick put off.
+const maxTimers = 10000
+
+// after does something later, or at once if there is no delay or too much is put off already. The lock is held
+// now and then.
 func (s *Stick) after(d time.Duration, do func()) {
-	if d <= 0 {
+	if d <= 0 || len(s.timers) >= maxTimers {
 		do()
 		return
 	}

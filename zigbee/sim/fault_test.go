@@ -249,3 +249,16 @@ func TestFaultsAreChecked(t *testing.T) {
 		t.Error("a negative rate was taken")
 	}
 }
+
+// TestFullLine finds memory bounded when the control socket insists and nobody reads.
+func TestFullLine(t *testing.T) {
+	s := runningStick(t)
+	for range 20000 {
+		if err := s.Press("plug-1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st := s.Stats(); len(s.line.buf) > lineLimit+1024 || st.ReportsUnheard == 0 || st.ReportsSent+st.ReportsUnheard != 3*20000 {
+		t.Errorf("%d bytes wait, %+v", len(s.line.buf), st)
+	}
+}

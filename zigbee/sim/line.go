@@ -8,6 +8,9 @@ import (
 // highWater is how many bytes may wait for the port before everything that talks has to wait.
 const highWater = 32 << 10
 
+// lineLimit is where even that which cannot wait is lost: the port's buffer is full.
+const lineLimit = 16 * highWater
+
 // Faults damage what the stick sends. The zero value damages nothing.
 type Faults struct {
 	Drop         float64 `json:"drop,omitempty"`          // chance of each byte to vanish, 0 to 1
@@ -32,7 +35,7 @@ type Faults struct {
 type Stats struct {
 	FramesReceived uint64 `json:"frames_received"`
 	FramesSent     uint64 `json:"frames_sent"`    // whole or damaged, duplicates counted twice
-	FramesUnheard  uint64 `json:"frames_unheard"` // would have been sent, but nobody had the port open
+	FramesUnheard  uint64 `json:"frames_unheard"` // not sent: nobody had the port open, or read from it
 	FramesHit      uint64 `json:"frames_hit"`     // sent with a byte of their own dropped or flipped
 	ReportsSent    uint64 `json:"reports_sent"`   // reports and notifications of sensors among FramesSent
 	ReportsHit     uint64 `json:"reports_hit"`    // those among FramesHit
@@ -62,7 +65,7 @@ func (l *line) setFaults(f Faults) { l.faults, l.frames, l.dups = f, 0, 0 }
 
 // put sends one frame.
 func (l *line) put(frame []byte, report bool) {
-	if !l.up {
+	if !l.up || len(l.buf) > lineLimit {
 		l.stats.FramesUnheard++
 		if report {
 			l.stats.ReportsUnheard++
@@ -126,7 +129,7 @@ func (l *line) once(frame []byte, report, damage bool) {
 
 // raw sends bytes that are no frame.
 func (l *line) raw(b ...byte) {
-	if l.up {
+	if l.up && len(l.buf) <= lineLimit {
 		l.buf = append(l.buf, b...)
 		l.stats.BytesGarbage += uint64(len(b))
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // eventually waits for real time to bring something about.
-func eventually(t *testing.T, what string, happened func() bool) {
+func eventually(t testing.TB, what string, happened func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !happened() {
@@ -73,7 +73,7 @@ func ping(port io.ReadWriter) error {
 }
 
 // openLink opens the terminal behind the link, once there is one that can be opened.
-func openLink(t *testing.T, link string) *os.File {
+func openLink(t testing.TB, link string) *os.File {
 	t.Helper()
 	var port *os.File
 	eventually(t, "opening "+link, func() bool {
@@ -273,6 +273,7 @@ func TestRunRefuses(t *testing.T) {
 		"two ports":    {PTY: "a", TCP: "b"},
 		"unknown kind": {PTY: "a", Sensors: []string{"toaster"}},
 		"odd count":    {PTY: "a", Sensors: []string{"plug*x"}},
+		"odd mark":     {PTY: "a", Sensors: []string{"plug+odd"}},
 		"odd mapping":  {PTY: "a", ReplayAs: []string{"plug-1"}},
 		"no dump":      {PTY: "a", NV: "/nonexistent/nv.json"},
 	} {
@@ -283,8 +284,11 @@ func TestRunRefuses(t *testing.T) {
 }
 
 func TestParseSensors(t *testing.T) {
-	got, err := ParseSensors([]string{"temperature, plug*2+joined", "contact"})
-	want := []SensorSpec{{Kind: "temperature"}, {Kind: "plug", Joined: true}, {Kind: "plug", Joined: true}, {Kind: "contact"}}
+	got, err := ParseSensors([]string{"temperature, plug*2+joined", "contact+sleepy+joined"})
+	want := []SensorSpec{
+		{Kind: "temperature"}, {Kind: "plug", Joined: true}, {Kind: "plug", Joined: true},
+		{Kind: "contact", Joined: true, Sleepy: sleepyWindow},
+	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Error(err, diff)
 	}

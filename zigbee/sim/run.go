@@ -139,8 +139,12 @@ func loadMemory(c Config) (*nv.Memory, error) {
 	return nv.Load(path) //nolint:wrapcheck // says all there is to say
 }
 
-// ParseSensors reads descriptions of sensors: comma-separated kinds, each with an optional "*count" and an
-// optional "+joined" for sensors that are members whenever the stick is on a network: "temperature,plug*3+joined".
+// sleepyWindow is how long a sensor described as sleepy can be reached after it has sent something.
+const sleepyWindow = 5 * time.Second
+
+// ParseSensors reads descriptions of sensors: comma-separated kinds, each with an optional "*count" and optional
+// marks. "+joined" sensors are members whenever the stick is on a network, "+sleepy" ones can be reached only
+// shortly after they have sent something: "temperature,contact+sleepy,plug*3+joined".
 func ParseSensors(texts []string) ([]SensorSpec, error) {
 	var all []SensorSpec
 	for _, text := range texts {
@@ -148,25 +152,44 @@ func ParseSensors(texts []string) ([]SensorSpec, error) {
 			if item = strings.TrimSpace(item); item == "" {
 				continue
 			}
-			item, joined := strings.CutSuffix(item, "+joined")
-			kind, number, many := strings.Cut(item, "*")
-			count := 1
-			if many {
-				n, err := strconv.Atoi(number)
-				if err != nil || n < 1 || n > maxSensors {
-					return nil, fmt.Errorf("%q: the count of sensors is a number from 1 to %d", item, maxSensors)
-				}
-				count = n
-			}
-			if _, ok := kinds[kind]; !ok {
-				return nil, fmt.Errorf("%w: %q; there are %s", ErrNoKind, kind, strings.Join(Kinds(), ", "))
+			spec, count, err := parseSensor(item)
+			if err != nil {
+				return nil, err
 			}
 			for range count {
-				all = append(all, SensorSpec{Kind: kind, Joined: joined})
+				all = append(all, spec)
 			}
 		}
 	}
 	return all, nil
+}
+
+func parseSensor(item string) (spec SensorSpec, count int, err error) {
+	what, marks, marked := strings.Cut(item, "+")
+	kind, number, many := strings.Cut(what, "*")
+	spec.Kind, count = kind, 1
+	if many {
+		if count, err = strconv.Atoi(number); err != nil || count < 1 || count > maxSensors {
+			return spec, 0, fmt.Errorf("%q: the count of sensors is a number from 1 to %d", item, maxSensors)
+		}
+	}
+	if _, ok := kinds[kind]; !ok {
+		return spec, 0, fmt.Errorf("%w: %q; there are %s", ErrNoKind, kind, strings.Join(Kinds(), ", "))
+	}
+	if !marked {
+		return spec, count, nil
+	}
+	for mark := range strings.SplitSeq(marks, "+") {
+		switch mark {
+		case "joined":
+			spec.Joined = true
+		case "sleepy":
+			spec.Sleepy = sleepyWindow
+		default:
+			return spec, 0, fmt.Errorf("%q: a sensor can be marked +joined or +sleepy, not +%s", item, mark)
+		}
+	}
+	return spec, count, nil
 }
 
 func parseSources(texts []string) (map[zb.NetworkAddress]string, error) {

@@ -71,6 +71,8 @@ func (s *Stick) reportDue(d *sensor, now time.Time, all bool) time.Time {
 			continue
 		}
 		send, again := a.due(now)
+		// Once something of a cluster was configured, the factory's reports of the rest of it end.
+		send = send && (a.config != nil || !d.configured(a.Cluster))
 		if !again.IsZero() {
 			next = earlier(next, again)
 		}
@@ -132,9 +134,9 @@ func (a *attribute) changed() bool {
 	return ok && (!known || now != before && math.Abs(now-before) >= a.config.change)
 }
 
-// report sends attributes of one cluster in one frame, if somebody is to hear of them: attributes whose reports
-// were configured go where the cluster is bound to, the others to the stick as from the factory. It gives when
-// the next report is due by configuration.
+// report sends attributes of one cluster in one frame, if somebody is to hear of them: reports that were
+// configured go where the cluster is bound to, the others to the stick as from the factory. It gives when the
+// next report is due by configuration.
 func (s *Stick) report(d *sensor, attrs []*attribute, now time.Time) time.Time {
 	cluster := attrs[0].Cluster
 	var again time.Time
@@ -148,7 +150,7 @@ func (s *Stick) report(d *sensor, attrs []*attribute, now time.Time) time.Time {
 			}
 		}
 	}
-	if attrs[0].config != nil && !d.bound(cluster) {
+	if d.configured(cluster) && !d.bound(cluster) {
 		return again
 	}
 	s.sent()
@@ -166,6 +168,15 @@ func (s *Stick) sendAttributes(d *sensor, cluster uint16, records []zcl.Attribut
 	s.fromSensor(d, s.reportEndpoint(d, cluster), zb.ClusterID(cluster), zcl.Frame{
 		FromServer: true, DisableDefaultResponse: true, Seq: d.seq, Command: zcl.CommandReportAttributes, Payload: payload,
 	}, true)
+}
+
+func (d *sensor) configured(cluster uint16) bool {
+	for _, a := range d.attrs {
+		if a.Cluster == cluster && a.config != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *sensor) bound(cluster uint16) bool {
