@@ -96,8 +96,10 @@ func multiaddrs(key string, list []string) ([]ma.Multiaddr, error) {
 	for _, text := range list {
 		a, err := ma.NewMultiaddr(text)
 		if err != nil {
-			return nil, &config.FileError{Path: config.DefaultPath, Key: key, Reason: fmt.Sprintf("%q is not a multiaddr: %v", text, err),
-				Hint: "write for example \"/ip4/0.0.0.0/tcp/4177\""}
+			return nil, &config.FileError{
+				Path: config.DefaultPath, Key: key, Reason: fmt.Sprintf("%q is not a multiaddr: %v", text, err),
+				Hint: "write for example \"/ip4/0.0.0.0/tcp/4177\"",
+			}
 		}
 		out = append(out, a)
 	}

@@ -24,10 +24,10 @@ type roster struct {
 
 // member is one device. Its fields are guarded by roster.mu.
 type member struct {
-	key    string
-	name   string
-	record zigbee.Device
-	left   bool // it left the network by itself
+	key        string
+	name       string
+	record     zigbee.Device
+	left       bool                        // it left the network by itself
 	properties map[string]reading.Property // what readings have shown so far
 	// descriptors are cached by the joined names of the properties they describe.
 	descriptors map[string]described

@@ -105,14 +105,20 @@ func (g *Gateway) shareNotices() []api.Notice {
 	s := g.published.status()
 	switch {
 	case len(s.Addresses) == 0 && len(g.published.hives) == 0:
-		return []api.Notice{{Code: "unreachable", Severity: "warning", Text: "nobody can reach this gateway now: it has no address and no hive",
-			Hint: "connect it to a network, or configure p2p.hives"}}
+		return []api.Notice{{
+			Code: "unreachable", Severity: "warning", Text: "nobody can reach this gateway now: it has no address and no hive",
+			Hint: "connect it to a network, or configure p2p.hives",
+		}}
 	case g.config.P2P.Mode == config.ModeLAN:
-		return []api.Notice{{Code: "lan-only", Severity: "warning", Text: "the ticket works on this network only",
-			Hint: "set p2p.mode = \"on\" and p2p.hives to share beyond it"}}
+		return []api.Notice{{
+			Code: "lan-only", Severity: "warning", Text: "the ticket works on this network only",
+			Hint: "set p2p.mode = \"on\" and p2p.hives to share beyond it",
+		}}
 	case len(g.published.hives) == 0:
-		return []api.Notice{{Code: "no-hive", Severity: "warning", Text: "without a hive, peers elsewhere reach this gateway only if its own address is public",
-			Hint: "run peerbee hive on a machine others can reach, and configure p2p.hives"}}
+		return []api.Notice{{
+			Code: "no-hive", Severity: "warning", Text: "without a hive, peers elsewhere reach this gateway only if its own address is public",
+			Hint: "run peerbee hive on a machine others can reach, and configure p2p.hives",
+		}}
 	}
 	return nil
 }

@@ -61,9 +61,9 @@ func (a *app) root() *cobra.Command {
 		Short: "Zigbee sensors, straight from your gateway to the peers you allow",
 		Long: "peerbee reads Zigbee sensors through a coordinator stick, keeps their readings, and streams them\n" +
 			"end to end encrypted to the peers you allow. No cloud, no third party.",
-		Example:       "  peerbee demo                 the whole thing on this machine, no hardware needed\n  peerbee status               how the daemon is\n  peerbee watch                live readings",
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Example:           "  peerbee demo                 the whole thing on this machine, no hardware needed\n  peerbee status               how the daemon is\n  peerbee watch                live readings",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
 	root.PersistentFlags().StringVar(&a.configPath, "config", config.DefaultPath, "configuration file; conf.d/*.toml beside it is read too")

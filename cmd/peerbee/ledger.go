@@ -165,4 +165,3 @@ func trustOf(owners, origins []string, device string) (blockchain.Trust, error) 
 	}
 	return t, nil
 }
-

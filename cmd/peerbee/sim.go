@@ -62,9 +62,13 @@ var controlVerbs = map[string]struct {
 	"set": {3, func(ctx context.Context, c *sim.Client, args []string) (any, error) {
 		return nil, c.Set(ctx, args[0], args[1], parseValue(args[2]))
 	}},
-	"join":   {1, func(ctx context.Context, c *sim.Client, args []string) (any, error) { return nil, c.Join(ctx, args[0]) }},
-	"leave":  {1, func(ctx context.Context, c *sim.Client, args []string) (any, error) { return nil, c.Leave(ctx, args[0]) }},
-	"press":  {1, func(ctx context.Context, c *sim.Client, args []string) (any, error) { return nil, c.Press(ctx, args[0]) }},
+	"join": {1, func(ctx context.Context, c *sim.Client, args []string) (any, error) { return nil, c.Join(ctx, args[0]) }},
+	"leave": {1, func(ctx context.Context, c *sim.Client, args []string) (any, error) {
+		return nil, c.Leave(ctx, args[0])
+	}},
+	"press": {1, func(ctx context.Context, c *sim.Client, args []string) (any, error) {
+		return nil, c.Press(ctx, args[0])
+	}},
 	"move":   {1, func(ctx context.Context, c *sim.Client, args []string) (any, error) { return nil, c.Move(ctx, args[0]) }},
 	"reset":  {0, func(ctx context.Context, c *sim.Client, _ []string) (any, error) { return nil, c.Reset(ctx) }},
 	"stray":  {0, func(ctx context.Context, c *sim.Client, _ []string) (any, error) { return nil, c.Stray(ctx) }},

@@ -124,7 +124,9 @@ func (a *app) history(ctx context.Context, c *client.Client, path string) error 
 	var list []api.Reading
 	table := csv.NewWriter(a.out)
 	begin := map[string]func() error{
-		formatCSV:   func() error { return table.Write([]string{"time", "device", "name", "seq", "property", "value", "unit"}) },
+		formatCSV: func() error {
+			return table.Write([]string{"time", "device", "name", "seq", "property", "value", "unit"})
+		},
 		formatTable: func() error { a.readingHeader(); return nil },
 	}
 	if f := begin[a.format]; f != nil {

@@ -131,7 +131,9 @@ func (r *run) verdict() string {
 		"peer killed and resumed, 0 readings lost (%s)", len(sensors), r.journal.count(), time.Since(r.began).Round(time.Second))
 }
 
-func (r *run) path(parts ...string) string { return filepath.Join(append([]string{r.dir}, parts...)...) }
+func (r *run) path(parts ...string) string {
+	return filepath.Join(append([]string{r.dir}, parts...)...)
+}
 
 // until calls check every 50 ms until it is done, fails, or ctx ends with what was missing.
 func until(ctx context.Context, what string, check func() (bool, error)) error {

@@ -145,4 +145,3 @@ func (j *journal) missing(device string, stored []uint64) []uint64 {
 	}
 	return gone
 }
-

@@ -49,7 +49,7 @@ func Build(ctx context.Context, c config.Config, log *slog.Logger) (*Hive, error
 	}
 	h, err := p2p.NewHive(p2p.Config{
 		Auth: members,
-		Key: key, Listen: listen, Mode: p2p.ModeOn, StateDir: c.Hive.StateDir, NoMDNS: true, UserAgent: "peerbee-hive",
+		Key:  key, Listen: listen, Mode: p2p.ModeOn, StateDir: c.Hive.StateDir, NoMDNS: true, UserAgent: "peerbee-hive",
 		Log: log.With("part", "hive"), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -70,8 +70,10 @@ func membersOf(allow []string) (p2p.Authorizer, error) {
 	for _, text := range allow {
 		id, err := peer.Decode(text)
 		if err != nil {
-			return nil, &config.FileError{Path: config.DefaultPath, Key: "hive.allow", Reason: fmt.Sprintf("%q is not a peer ID: %v", text, err),
-				Hint: "peerbee status on the gateway shows its peer id"}
+			return nil, &config.FileError{
+				Path: config.DefaultPath, Key: "hive.allow", Reason: fmt.Sprintf("%q is not a peer ID: %v", text, err),
+				Hint: "peerbee status on the gateway shows its peer id",
+			}
 		}
 		m[id] = struct{}{}
 	}

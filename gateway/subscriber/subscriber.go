@@ -186,8 +186,10 @@ func (p *Peer) Enrol(ctx context.Context, ticket, name string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
 	defer cancel()
 	if err := h.ConnectPeer(ctx, t.Gateway, t.Addrs, t.Discovery); err != nil {
-		return "", &Error{Text: "the gateway cannot be reached", Err: err,
-			Hint: "is it running and its hive too? On the gateway: peerbee doctor. Elsewhere than on its network it needs p2p.mode = \"on\""}
+		return "", &Error{
+			Text: "the gateway cannot be reached", Err: err,
+			Hint: "is it running and its hive too? On the gateway: peerbee doctor. Elsewhere than on its network it needs p2p.mode = \"on\"",
+		}
 	}
 	welcome, err := p2p.Enrol(ctx, h, t)
 	if errors.Is(err, p2p.ErrDenied) {
@@ -222,7 +224,7 @@ type Event struct {
 	Units    map[string]string `json:"units,omitempty"`    // UCUM, of the reading's properties that have one
 	Snapshot bool              `json:"snapshot,omitempty"` // the reading is the latest value from before the subscription
 	Gap      *Gap              `json:"gap,omitempty"`
-	State    string            `json:"state,omitempty"` // "connected", "interrupted"
+	State    string            `json:"state,omitempty"`  // "connected", "interrupted"
 	Detail   string            `json:"detail,omitempty"` // how it is connected, why it was interrupted
 }
 
