@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -143,7 +144,29 @@ func (p *peers) services() map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"p2p":       p.host.Serve,
 		"publisher": p.publisher.Serve,
+		"presence":  p.notePresence,
 		"advertise": func(ctx context.Context) error { return p.host.Advertise(ctx, p.access.DiscoverySecret) },
+	}
+}
+
+// presenceEvery is how often connected peers are noted; the access list writes each down every ten minutes at most.
+const presenceEvery = 15 * time.Second
+
+// notePresence keeps "last seen" of the peers that have rights.
+func (p *peers) notePresence(ctx context.Context) error {
+	tick := time.NewTicker(presenceEvery)
+	defer tick.Stop()
+	for {
+		for _, who := range p.host.Network().Peers() {
+			if err := p.access.Seen(ctx, who); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("note presence: %w", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
 	}
 }
 

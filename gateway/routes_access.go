@@ -12,6 +12,7 @@ import (
 	"github.com/peerbee/peerbee/gateway/access"
 	"github.com/peerbee/peerbee/gateway/api"
 	"github.com/peerbee/peerbee/gateway/localapi"
+	"github.com/peerbee/peerbee/gateway/store"
 	"github.com/peerbee/peerbee/p2p"
 )
 
@@ -34,6 +35,9 @@ func (g *Gateway) share(ctx context.Context, r *localapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if req.TicketFor <= 0 {
+		req.TicketFor = access.DefaultTicketFor
+	}
 	if req.TicketFor > maxTicketLife {
 		return nil, localapi.Errorf(http.StatusBadRequest, "a ticket lives at most 30 days").WithHint("give the right itself a long life with --expires")
 	}
@@ -49,7 +53,11 @@ func (g *Gateway) share(ctx context.Context, r *localapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.Ticket{Text: text, Label: req.Label, Expires: made.Expires, Notices: g.shareNotices()}, nil
+	ends := made.Expires
+	if ends.IsZero() { // the clock was never set: the gateway counts its uptime instead
+		ends = g.now().Add(req.TicketFor)
+	}
+	return api.Ticket{Text: text, Label: req.Label, Expires: ends, Notices: g.shareNotices()}, nil
 }
 
 func (g *Gateway) shareDevices(req *access.ShareRequest, devices []string) (names []string, err error) {
@@ -130,7 +138,7 @@ func (g *Gateway) listAccess(context.Context, *localapi.Request) (any, error) {
 		for _, r := range e.Rights {
 			list = append(list, api.Access{
 				Peer: e.Peer.String(), Label: e.Label, Role: e.Role, Device: r.Device, DeviceName: g.sharedName(r.Device), Property: r.Property,
-				Action: r.Action, State: "active", Created: r.Created, Expires: r.Expires.Wall, LastSeen: e.Seen, Connected: g.published.connected(e.Peer),
+				Action: r.Action, State: "active", Created: r.Created, Expires: g.ends(r.Expires), LastSeen: e.Seen, Connected: g.published.connected(e.Peer),
 			})
 		}
 	}
@@ -138,11 +146,19 @@ func (g *Gateway) listAccess(context.Context, *localapi.Request) (any, error) {
 		for _, r := range k.Rights {
 			list = append(list, api.Access{
 				Label: k.Label, Role: k.Role, Device: r.Device, DeviceName: g.sharedName(r.Device), Property: r.Property,
-				Action: r.Action, State: "ticket", Created: k.Created, Expires: k.Expires.Wall,
+				Action: r.Action, State: "ticket", Created: k.Created, Expires: g.ends(k.Expires),
 			})
 		}
 	}
 	return list, nil
+}
+
+// ends gives a deadline as a time for people: without a clock, as far ahead as the uptime it waits for.
+func (g *Gateway) ends(d store.Deadline) time.Time {
+	if d.Wall.IsZero() && d.Uptime > 0 {
+		return g.now().Add(d.Uptime - g.store.Uptime())
+	}
+	return d.Wall
 }
 
 func (g *Gateway) sharedName(device string) string {

@@ -72,6 +72,9 @@ func (g *Gateway) showEntries(entries []blockchain.Entry) []api.LedgerEntry {
 	list := make([]api.LedgerEntry, 0, len(entries))
 	for _, e := range entries {
 		out := api.LedgerEntry{Index: uint64(e.Index), ID: e.ID.String(), Type: e.Record.Type.String(), Seq: e.Record.Seq, Owner: e.Record.AID.String(), Time: e.Record.Time}
+		if e.Record.AID == (blockchain.AID{}) { // an inception: the AID is its own hash
+			out.Owner = g.ledger.AID().String()
+		}
 		if e.Record.Chain != (blockchain.RecordID{}) {
 			out.Chain = e.Record.Chain.String()
 		}
