@@ -65,7 +65,7 @@ func appendFrame(dst []byte, kind frameKind, fields any) ([]byte, error) {
 	if n > MaxFrame {
 		return dst, fmt.Errorf("%s frame of %d bytes: %w", kind, n, ErrFrameSize)
 	}
-	dst = binary.AppendUvarint(dst, uint64(n))
+	dst = binary.AppendUvarint(dst, uint64(n)) //nolint:gosec // at most MaxFrame
 	dst = append(dst, frameArray2, byte(kind))
 	return append(dst, b...), nil
 }
@@ -84,7 +84,7 @@ func appendRecordFrame(dst []byte, kind frameKind, device string, seq, prev uint
 	if n > MaxFrame {
 		return dst, fmt.Errorf("%s frame of %d bytes: %w", kind, n, ErrFrameSize)
 	}
-	dst = binary.AppendUvarint(dst, uint64(n))
+	dst = binary.AppendUvarint(dst, uint64(n)) //nolint:gosec // at most MaxFrame
 	dst = append(dst, frameArray2, byte(kind), cborMap|pairs, keyDevice)
 	dst = append(appendCBORHead(dst, cborText, uint64(len(device))), device...)
 	dst = appendCBORHead(append(dst, keySeq), cborUint, seq)
@@ -120,9 +120,9 @@ func cborHeadLen(v uint64) int {
 func appendCBORHead(dst []byte, major byte, v uint64) []byte {
 	switch cborHeadLen(v) {
 	case 1:
-		return append(dst, major|byte(v))
+		return append(dst, major|byte(v)) //nolint:gosec // v < 24
 	case 2:
-		return append(dst, major|24, byte(v))
+		return append(dst, major|24, byte(v)) //nolint:gosec // v < 1<<8
 	case 3:
 		return binary.BigEndian.AppendUint16(append(dst, major|25), uint16(v)) //nolint:gosec // v < 1<<16
 	case 5:

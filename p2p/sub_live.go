@@ -212,7 +212,10 @@ func (s *subscriber) wait(ctx context.Context) error {
 
 // check looks, without blocking, at everything that may end or interrupt a busy stream.
 func (s *subscriber) check(ctx context.Context) error {
+	due := false
 	select {
+	case <-s.hold.C():
+		due = true
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-s.beat.C:
@@ -225,6 +228,9 @@ func (s *subscriber) check(ctx context.Context) error {
 		return endError{EndRevoked}
 	}
 	s.generation.Store(s.rights.generation)
+	if due {
+		return s.flushHeld(ctx)
+	}
 	return nil
 }
 

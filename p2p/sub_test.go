@@ -260,3 +260,32 @@ func TestMinimumIntervalDelaysButDeliversTheLast(t *testing.T) {
 		t.Fatal(d)
 	}
 }
+
+// The interval ends for a device that is silent although another keeps the stream busy.
+func TestMinimumIntervalEndsOnABusyStream(t *testing.T) {
+	h := streamHost(t)
+	gw := serveGateway(t, PublisherOptions{Auth: allowing(h)})
+	s := subscribe(t, h, gw, SubscribeOptions{MinInterval: 50 * time.Millisecond})
+	next(t, s, news)
+	gw.Publish(testRecord("quiet", 1, "t"))
+	gw.Publish(testRecord("quiet", 2, "t"))
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for seq := uint64(1); ; seq++ {
+			select {
+			case <-stop:
+				return
+			default:
+				gw.Publish(testRecord("busy", seq, "t"))
+			}
+		}
+	}()
+	for {
+		if e := next(t, s, EventData); e.Device == "quiet" && e.Seq == 2 {
+			break
+		}
+	}
+	close(stop)
+	<-stopped
+}
