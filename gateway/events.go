@@ -14,14 +14,8 @@ import (
 // admit stores a device and puts it on the roster.
 func (p *pipeline) admit(ctx context.Context, d zigbee.Device) error {
 	key := reading.StreamKey(uint64(d.IEEE))
-	body, err := encodeRecord(storedRecord{Device: d})
-	if err != nil {
+	if err := p.storeDevice(ctx, key, storedRecord{Device: d}); err != nil {
 		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.durable)
-	defer cancel()
-	if err := p.store.PutDevice(ctx, key, body); err != nil {
-		return fmt.Errorf("store device: %w", err)
 	}
 	if _, isNew := p.roster.put(d, key); isNew {
 		stored, err := p.store.Device(ctx, key)
@@ -33,17 +27,65 @@ func (p *pipeline) admit(ctx context.Context, d zigbee.Device) error {
 	return nil
 }
 
+func (p *pipeline) storeDevice(ctx context.Context, key string, r storedRecord) error {
+	body, err := encodeRecord(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.durable)
+	defer cancel()
+	if err := p.store.PutDevice(ctx, key, body); err != nil {
+		return fmt.Errorf("store device: %w", err)
+	}
+	delete(p.stale, key)
+	return nil
+}
+
+// staleAfter is how long the steps of an interview may wait for the disk: an SD card takes tens of milliseconds for
+// each durable write, and an interview lost half-way is done again.
+const staleAfter = 2 * time.Second
+
+// storeStale brings the waiting records to disk.
+func (p *pipeline) storeStale(ctx context.Context) error {
+	for key := range p.stale {
+		m, ok := p.roster.get(key)
+		if !ok {
+			delete(p.stale, key)
+			continue
+		}
+		_, record, left := p.roster.snapshot(m)
+		if err := p.storeDevice(ctx, key, storedRecord{Device: record, Left: left}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settled reports whether a change may not be lost: who the device is, where it is, or that its interview ended.
+func settled(was, now zigbee.Device) bool {
+	return was.Network != now.Network || now.Interview != zigbee.InterviewPartial && was.Interview != now.Interview
+}
+
 func (p *pipeline) deviceChanged(ctx context.Context, e zigbee.DeviceChanged) error {
-	if err := p.admit(ctx, e.Device); err != nil {
+	key := reading.StreamKey(uint64(e.Device.IEEE))
+	m, known := p.roster.get(key)
+	if known && !e.Joined {
+		_, was, left := p.roster.snapshot(m)
+		known = !left && !settled(was, e.Device)
+	}
+	if known && !e.Joined {
+		p.roster.put(e.Device, key)
+		p.stale[key] = struct{}{}
+	} else if err := p.admit(ctx, e.Device); err != nil {
 		return err
 	}
 	if e.Joined {
-		p.log.Info("device joined", "device", reading.StreamKey(uint64(e.Device.IEEE)))
+		p.log.Info("device joined", "device", key)
 	}
 	if e.Device.Interview == zigbee.InterviewDone {
 		p.registrar.wake()
 	}
-	if m, ok := p.roster.get(reading.StreamKey(uint64(e.Device.IEEE))); ok && !p.hub.idle() {
+	if m, ok := p.roster.get(key); ok && !p.hub.idle() {
 		shown := p.showDevice(m, nil)
 		p.hub.publish(api.Event{Kind: "device", Time: time.Now(), Device: &shown})
 	}
@@ -61,14 +103,8 @@ func (p *pipeline) deviceLeft(ctx context.Context, e zigbee.DeviceLeft) error {
 	p.log.Info("device left", "device", key)
 	p.roster.markLeft(key)
 	_, record, _ := p.roster.snapshot(m)
-	body, err := encodeRecord(storedRecord{Device: record, Left: true})
-	if err != nil {
+	if err := p.storeDevice(ctx, key, storedRecord{Device: record, Left: true}); err != nil {
 		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.durable)
-	defer cancel()
-	if err := p.store.PutDevice(ctx, key, body); err != nil {
-		return fmt.Errorf("store device: %w", err)
 	}
 	shown := p.showDevice(m, nil)
 	p.hub.publish(api.Event{Kind: "left", Time: time.Now(), Device: &shown})

@@ -227,7 +227,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 // services are the parts under supervision. fatal ends the daemon: a ledger that cannot write and an API that
 // cannot listen are not mended by another try.
 func (g *Gateway) services(fatal context.CancelCauseFunc) map[string]func(context.Context) error {
-	p := &pipeline{Gateway: g, durable: durableTimeout}
+	p := newPipeline(g)
 	s := map[string]func(context.Context) error{
 		"pipeline":  p.Serve,
 		"zigbee":    g.net.Serve,

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,13 +21,26 @@ type pipeline struct {
 	*Gateway
 	// durable bounds the few writes that have to be on disk before the next event is looked at.
 	durable time.Duration
+	// stale holds the devices whose record in the store is behind the roster's.
+	stale map[string]struct{}
+}
+
+func newPipeline(g *Gateway) *pipeline {
+	return &pipeline{Gateway: g, durable: durableTimeout, stale: map[string]struct{}{}}
 }
 
 func (p *pipeline) Serve(ctx context.Context) error {
+	tick := time.NewTicker(staleAfter)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return errors.Join(ctx.Err(), p.storeStale(context.WithoutCancel(ctx)))
+		case <-tick.C:
+			if err := p.storeStale(ctx); err != nil && ctx.Err() == nil {
+				p.metrics.failures.Inc()
+				p.log.Error("device records not stored; trying again", "err", err)
+			}
 		case e := <-p.net.Events():
 			if err := p.handle(ctx, e); err != nil && ctx.Err() == nil {
 				p.metrics.failures.Inc()

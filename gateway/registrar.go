@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/peerbee/peerbee/blockchain"
 	"github.com/peerbee/peerbee/zigbee"
 )
@@ -50,7 +52,12 @@ func (r *registrar) Serve(ctx context.Context) error {
 	}
 }
 
+// registerAtOnce lets the ledger put devices that wait together into one batch: one write, one signature.
+const registerAtOnce = 32
+
 func (r *registrar) registerAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(registerAtOnce)
 	for _, key := range r.roster.keys() {
 		m, ok := r.roster.get(key)
 		if !ok {
@@ -64,11 +71,16 @@ func (r *registrar) registerAll(ctx context.Context) error {
 		if o, err := r.ledger.Owner(id); err == nil && o.Status == blockchain.StatusOwned {
 			continue
 		}
-		receipt, err := r.ledger.Register(ctx, id)
-		if err != nil {
-			return fmt.Errorf("register %s: %w", key, err)
-		}
-		r.log.Info("device registered in the ledger", "device", key, "record", receipt.Record.Short(), "index", receipt.Index)
+		group.Go(func() error { return r.register(ctx, key, id) })
 	}
+	return group.Wait()
+}
+
+func (r *registrar) register(ctx context.Context, key string, id blockchain.DeviceID) error {
+	receipt, err := r.ledger.Register(ctx, id)
+	if err != nil {
+		return fmt.Errorf("register %s: %w", key, err)
+	}
+	r.log.Info("device registered in the ledger", "device", key, "record", receipt.Record.Short(), "index", receipt.Index)
 	return nil
 }
