@@ -21,7 +21,7 @@ func New(o Options) *Network {
 			Coordinator: o.Expect.Coordinator, KeySum: o.Expect.NetworkKeySum,
 		}
 	}
-	return newNetwork(&zstack{Host: znp.New(host), port: o.Port, events: make(chan radioEvent)}, o)
+	return newNetwork(&zstack{Host: znp.New(host), port: o.Port, events: make(chan radioEvent, 256)}, o)
 }
 
 // zstack is a znp.Host as a radio.
