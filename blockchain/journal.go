@@ -146,9 +146,6 @@ func (j *journal) settle(fileSize int64) error {
 			return fmt.Errorf("drop unfinished batch: %w", err)
 		}
 	}
-	if j.size == 0 && j.cut == 0 {
-		return nil
-	}
 	again := make([]byte, j.size-j.last)
 	if _, err := j.file.ReadAt(again, j.last); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read last batch: %w", err)

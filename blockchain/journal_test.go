@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -150,7 +151,8 @@ func TestDamage(t *testing.T) {
 		"hole far larger than a window": bytes.Join([][]byte{journal[:frames[6].start], make([]byte, 3*windowSize+17), journal[frames[6].start:]}, nil),
 		"opening after its record":      swap(frames[3], frames[4]),
 		"frame of an unknown kind":      appendFrame(bytes.Clone(journal), 'X', []byte("?")),
-		"private frame nobody knows":    appendFrame(bytes.Clone(journal), kindPrivate, []byte{0xa1, 0x01, 0x02}),
+		"opening between records":       slices.Concat(journal, journal[frames[4].start:frames[4].end], journal[frames[3].start:frames[3].end]),
+		"private frame in bad form":     appendFrame(bytes.Clone(journal), kindPrivate, []byte{0xa1, 0x01, 0x02}),
 	} {
 		d := newDisk(bad)
 		_, err := open(testOptions("a"), d)
@@ -164,6 +166,8 @@ func TestDamage(t *testing.T) {
 		"one byte":           {0},
 		"noise":              bytes.Repeat([]byte{0xee}, 40_000),
 		"record, then zeros": append(bytes.Clone(journal[frames[4].start:frames[4].end]), make([]byte, 100)...),
+		"half a record, the rest zeros": append(bytes.Clone(journal[frames[4].start:frames[4].start+100]),
+			make([]byte, frames[4].end-frames[4].start-100)...),
 	} {
 		d := newDisk(append(bytes.Clone(journal), tail...))
 		l, err := open(testOptions("a"), d)
@@ -192,20 +196,66 @@ func TestForeignRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, err := next.head()
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkpoint, err := signCheckpoint(ours.keys.Log, head)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ours.journal.append(batch{entries: [][]byte{foreign.leaf}, checkpoint: checkpoint}); err != nil {
-		t.Fatal(err)
-	}
+	write(t, ours, next, foreign)
 	_, err = open(testOptions("a"), d.restart())
 	wantError(t, err, ErrCorrupt, "foreign record")
 	wantError(t, err, ErrSignature, "foreign record")
+}
+
+// write appends a batch of records under a checkpoint over any tree.
+func write(t *testing.T, l *Ledger, signed tree, records ...*signedRecord) {
+	t.Helper()
+	head, err := signed.head()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b batch
+	if b.checkpoint, err = signCheckpoint(l.keys.Log, head); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		b.entries = append(b.entries, r.leaf)
+	}
+	if _, err := l.journal.append(b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWrongTree closes a sound batch with a signed checkpoint over something else, or over nothing new.
+func TestWrongTree(t *testing.T) {
+	o := newOwner(t, "a")
+	for _, name := range []string{"an older tree", "another tree of the same size", "no records"} {
+		d := newDisk(nil)
+		l := mustOpen(t, testOptions("a"), d)
+		inception, err := l.record(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.aid, o.inception = l.aid, inception
+		register := o.sign(t, Record{AID: l.aid, Time: testHour, Body: &Register{Gateway: l.gateway, Tag: Tag{1}}})
+		other, err := l.tree.extend(RecordID{1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch name {
+		case "an older tree":
+			write(t, l, l.tree, register)
+		case "another tree of the same size":
+			write(t, l, other, register)
+		case "no records":
+			write(t, l, l.tree)
+		}
+		_, err = open(testOptions("a"), d.restart())
+		wantError(t, err, ErrCorrupt, "%s", name)
+		wantError(t, err, ErrCheckpoint, "%s", name)
+	}
+}
+
+func TestUnknownPrivateFrame(t *testing.T) {
+	frame := encode(private{Kind: 2, Record: RecordID{1}})
+	d := newDisk(appendFrame(sampleJournal(t), kindPrivate, frame))
+	_, err := open(testOptions("a"), d)
+	wantError(t, err, ErrNewer, "private frame of kind 2")
 }
 
 // TestFaults fails every call to the disk in every way. Whatever fails, nothing acknowledged is lost, neither for the
@@ -310,5 +360,19 @@ func TestBrokenJournalStaysBroken(t *testing.T) {
 	wantError(t, err, syscall.EIO, "second append")
 	if d.calls != calls {
 		t.Error("the disk was touched after an error")
+	}
+}
+
+// TestWrongOpening: an opening that does not fit its record is damage; one without a record is not.
+func TestWrongOpening(t *testing.T) {
+	journal, records, opening := vectorJournal(t)
+	opening.Secret[0] ^= 1
+	for id, want := range map[RecordID]error{records[2].ID: ErrCorrupt, {1}: nil} {
+		bad := appendFrame(bytes.Clone(journal), kindPrivate, encode(private{privateOpening, id, opening}))
+		l, err := open(testOptions("vectors"), newDisk(bad))
+		wantError(t, err, want, "opening of %s", id.Short())
+		if err == nil && len(l.openings) != 1 {
+			t.Errorf("%d openings are known", len(l.openings))
+		}
 	}
 }

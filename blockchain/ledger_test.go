@@ -1,6 +1,7 @@
 package blockchain
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -124,6 +125,55 @@ func TestBatches(t *testing.T) {
 	}
 	mustOpen(t, testOptions("a"), newDisk(d.bytes()))
 	t.Logf("%d records in %d batches", s.Records, s.Batches)
+}
+
+// TestAnothersDevice has another owner register, in this circle, the device that this one released.
+func TestAnothersDevice(t *testing.T) {
+	d := newDisk(nil)
+	l, stop := serve(t, testOptions("a"), d)
+	dev := testDevice(1)
+	mustRegister(t, l, dev)
+	gone := mustRelease(t, l, dev)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	b, at := newOwner(t, "b"), l.slotOf(dev)
+	theirs := b.sign(t, Record{AID: b.aid, Prev: gone.Record, Time: testHour, Body: &Register{
+		Circle: at.circle, Gateway: b.bind.ID, Tag: at.tag, M: 1,
+	}})
+	l = mustOpen(t, testOptions("a"), d.restart())
+	if err := l.commitAtOpen(b.inception, b.bind, theirs); err != nil {
+		t.Fatal(err)
+	}
+	run(t, l)
+	if own, err := l.Owner(dev); err != nil || own.Owner != b.aid {
+		t.Errorf("owner: %+v, %v", own, err)
+	}
+	_, err := l.Register(t.Context(), dev)
+	wantError(t, err, ErrTransition, "register")
+	_, err = l.Release(t.Context(), dev)
+	wantError(t, err, ErrSignature, "release")
+	if _, err := l.Prove(dev, WithOpening()); err == nil {
+		t.Error("opened another owner's record")
+	}
+	file, err := l.Prove(dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := VerifyBundle(file, Trust{Owners: []AID{b.aid}}); err != nil || v.Releases != 1 {
+		t.Errorf("verdict: %+v, %v", v, err)
+	}
+}
+
+// TestNobodyWaits: a record is not signed for a caller who has gone.
+func TestNobodyWaits(t *testing.T) {
+	l := mustOpen(t, testOptions("a"), newDisk(nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err := l.stage(request{ctx: ctx, device: testDevice(1), typ: TypeRegister})
+	wantError(t, err, context.Canceled, "stage")
+	_, err = l.Register(ctx, testDevice(1))
+	wantError(t, err, context.Canceled, "register while nobody serves")
 }
 
 func TestOneWriter(t *testing.T) {

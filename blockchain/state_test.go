@@ -1,6 +1,8 @@
 package blockchain
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"testing"
 
@@ -131,6 +133,17 @@ func TestRefusedRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lent, err := signRecord(b.Log, Record{AID: a.aid, Time: testHour, Body: &Register{Circle: CircleID{1}, Gateway: b.bind.ID, Tag: Tag{9}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed := func(r *signedRecord) *signedRecord {
+		f, err := parseRecord(bytes.Replace(r.leaf, keyID(a.Owner.Public().(ed25519.PublicKey)), []byte("another8"), 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
 	rebind := func(change func(*GatewayBind), seq uint64, prev RecordID) *signedRecord {
 		body := *a.bind.Body.(*GatewayBind)
 		change(&body)
@@ -152,6 +165,7 @@ func TestRefusedRecords(t *testing.T) {
 		{"register by an unbound gateway", unbound.register(t, 9, 0, RecordID{}), ErrSignature},
 		{"register by another's gateway", forged(a.register(t, 9, 0, RecordID{})), ErrSignature},
 		{"register naming another's gateway", a.sign(t, Record{AID: a.aid, Time: testHour, Body: &Register{Circle: CircleID{1}, Gateway: b.bind.ID}}), ErrSignature},
+		{"register by another's gateway in one's name", lent, ErrSignature},
 		{"register again", mine, ErrTransition},
 		{"register what another owns", b.register(t, 1, 0, RecordID{}), ErrTransition},
 		{"register again without its release", a.register(t, 2, 0, RecordID{}), ErrOutOfPlace},
@@ -162,6 +176,7 @@ func TestRefusedRecords(t *testing.T) {
 		{"release with a forged signature", forged(a.release(t, mine.ID, mine.ID, 1)), ErrSignature},
 		{"release with a bit of its signature changed", flipped(a.release(t, mine.ID, mine.ID, 1)), ErrSignature},
 		{"release by the gateway's key", byLogKey, ErrSignature},
+		{"release with another kid", renamed(a.release(t, mine.ID, mine.ID, 1)), ErrSignature},
 		{"release of an unknown chain", a.release(t, RecordID{9}, mine.ID, 1), ErrOutOfPlace},
 		{"release with a wrong sequence number", a.release(t, mine.ID, mine.ID, 2), ErrOutOfPlace},
 		{"release after another chain's record", a.release(t, mine.ID, other.ID, 1), ErrOutOfPlace},

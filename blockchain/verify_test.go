@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"filippo.io/torchwood"
 	"github.com/google/go-cmp/cmp"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -110,70 +112,107 @@ func TestFlippedBundle(t *testing.T) {
 	}
 }
 
-// TestForgedBundle alters a bundle with care.
+// TestForgedBundle alters a bundle with care. The reason is checked too, or one check would hide that another is gone.
 func TestForgedBundle(t *testing.T) {
-	d := newDisk(nil)
-	l, _ := serve(t, testOptions("a"), d)
-	mustRegister(t, l, testDevice(1))
-	early, err := l.Prove(testDevice(1))
-	if err != nil {
+	l, stop := serve(t, testOptions("a"), newDisk(nil))
+	one, two := testDevice(1), testDevice(2)
+	mustRegister(t, l, one)
+	early := readBundle(t, l, one)
+	mustRegister(t, l, two)
+	gone := mustRelease(t, l, one)
+	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	mustRegister(t, l, testDevice(2))
-	mustRelease(t, l, testDevice(1))
-	read := func(file []byte) (b bundle) {
-		if err := decodeCanonical(file, &b); err != nil {
-			t.Fatal(err)
-		}
-		return b
+	// Owner b takes device 1 over, owner c is in the log with nothing.
+	b, c, at := newOwner(t, "b"), newOwner(t, "c"), l.slotOf(one)
+	theirs := b.sign(t, Record{AID: b.aid, Prev: gone.Record, Time: testHour, Body: &Register{
+		Circle: at.circle, Gateway: b.bind.ID, Tag: at.tag, M: 1, Commitment: Opening{Device: one}.commitment(),
+	}})
+	l = mustOpen(t, testOptions("a"), newDisk(l.journal.file.(*disk).bytes()))
+	if err := l.commitAtOpen(c.inception, b.inception, b.bind, theirs); err != nil {
+		t.Fatal(err)
 	}
-	prove := func(d DeviceID) bundle {
-		file, err := l.Prove(d, WithOpening())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return read(file)
-	}
-	released, second := prove(testDevice(1)), prove(testDevice(2)) // inception, bind, register, (release)
+	l.openings[theirs.ID] = Opening{Device: one}
+	sound := readBundle(t, l, one) // inception, bind, register, release; b's inception, bind, register
+	second := readBundle(t, l, two)
+	stranger := hop{Record: c.inception.leaf, Proofs: []string{proofOf(t, l, c.inception.ID)}}
 	otherLog, _ := serve(t, testOptions("b"), newDisk(nil))
-	mustRegister(t, otherLog, testDevice(1))
-	foreign, err := otherLog.Prove(testDevice(1))
+	mustRegister(t, otherLog, one)
+	foreign := readBundle(t, otherLog, one)
+	swap := func(i, j int) func(*bundle) {
+		return func(b *bundle) { b.Hops[i], b.Hops[j] = b.Hops[j], b.Hops[i] }
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*bundle)
+		why    string
+	}{
+		{"no records", func(b *bundle) { b.Hops = nil }, "about 0 devices"},
+		{"another format", func(b *bundle) { b.Format = "peerbee/bundle/v2" }, "newer"},
+		{"no device", func(b *bundle) { b.Hops = b.Hops[:2] }, "about 0 devices"},
+		{"no binding", func(b *bundle) { b.Hops = slices.Delete(b.Hops, 1, 2) }, "not bound"},
+		{"no inception", func(b *bundle) { b.Hops = b.Hops[1:] }, "inception record was not shown"},
+		{"no register", func(b *bundle) { b.Hops = slices.Delete(b.Hops, 2, 3) }, "chain was not shown"},
+		{"no release", func(b *bundle) { b.Hops = slices.Delete(b.Hops, 3, 4) }, "state does not allow"},
+		{"a record twice", func(b *bundle) { b.Hops = append(b.Hops, b.Hops[3]) }, "state does not allow"},
+		{"records out of order", swap(2, 3), "chain was not shown"},
+		{"owners out of the log's order", func(b *bundle) {
+			h := b.Hops[4]
+			b.Hops = slices.Insert(slices.Delete(b.Hops, 4, 5), 0, h)
+		}, "log's order"},
+		{"two devices", func(b *bundle) { b.Hops = slices.Insert(b.Hops, 3, second.Hops[2]) }, "about 2 devices"},
+		{"an owner who never owned it", func(b *bundle) { b.Hops = slices.Insert(b.Hops, 4, stranger) }, "never owned"},
+		{"another owner's record", func(b *bundle) { b.Hops[2] = foreign.Hops[2] }, "not bound"},
+		{"a proof of another record", func(b *bundle) { b.Hops[2].Proofs = b.Hops[3].Proofs }, "is not at index"},
+		{"a proof under an older head", func(b *bundle) { b.Hops[2].Proofs = early.Hops[2].Proofs }, "two checkpoints"},
+		{"a proof in a log of nobody here", func(b *bundle) {
+			b.Hops, b.Hops[2].Proofs = b.Hops[:4], foreign.Hops[2].Proofs
+		}, "no gateway shown here"},
+		{"a proof in another's log", func(b *bundle) { b.Hops[2].Proofs = foreign.Hops[2].Proofs }, "is not at index"},
+		{"no proof", func(b *bundle) { b.Hops[2].Proofs = []string{} }, "0 inclusion proofs"},
+		{"two proofs", func(b *bundle) { b.Hops[2].Proofs = append(b.Hops[2].Proofs, b.Hops[2].Proofs[0]) }, "2 inclusion proofs"},
+		{"another's opening", func(b *bundle) { b.Hops[6].Opening = second.Hops[2].Opening }, "does not fit"},
+		{"an opening at a release", func(b *bundle) { b.Hops[3].Opening = b.Hops[6].Opening }, "only a register"},
+		{"another device in the opening", func(b *bundle) { b.Hops[6].Opening.Device[7] ^= 1 }, "does not fit"},
+	} {
+		var forged bundle
+		if err := decodeCanonical(encode(sound), &forged); err != nil {
+			t.Fatal(err)
+		}
+		test.change(&forged)
+		_, err := VerifyBundle(encode(forged), Trust{})
+		wantError(t, err, ErrBundle, "%s", test.name)
+		if err != nil && !strings.Contains(err.Error(), test.why) {
+			t.Errorf("%s: refused for another reason: %v", test.name, err)
+		}
+	}
+	if v, err := VerifyBundle(encode(sound), Trust{Device: &one}); err != nil || v.Owner != b.aid || v.Releases != 1 {
+		t.Errorf("unchanged: %+v, %v", v, err)
+	}
+	if _, err := VerifyBundle(make([]byte, maxBundle+1), Trust{}); err == nil || !strings.Contains(err.Error(), "at most") {
+		t.Errorf("too large: %v", err)
+	}
+}
+
+func readBundle(t *testing.T, l *Ledger, d DeviceID) (b bundle) {
+	t.Helper()
+	file, err := l.Prove(d, WithOpening())
 	if err != nil {
 		t.Fatal(err)
 	}
-	opening, _ := l.openingOf(testDevice(1))
-	for name, change := range map[string]func(*bundle){
-		"no records":                    func(b *bundle) { b.Hops = nil },
-		"another format":                func(b *bundle) { b.Format = "peerbee/bundle/v2" },
-		"no device":                     func(b *bundle) { b.Hops = b.Hops[:2] },
-		"no binding":                    func(b *bundle) { b.Hops = slices.Delete(b.Hops, 1, 2) },
-		"no inception":                  func(b *bundle) { b.Hops = b.Hops[1:] },
-		"no register":                   func(b *bundle) { b.Hops = slices.Delete(b.Hops, 2, 3) },
-		"a record twice":                func(b *bundle) { b.Hops = append(b.Hops, b.Hops[3]) },
-		"records out of order":          func(b *bundle) { b.Hops[2], b.Hops[3] = b.Hops[3], b.Hops[2] },
-		"two devices":                   func(b *bundle) { b.Hops = append(b.Hops, second.Hops[2]) },
-		"another device's release":      func(b *bundle) { b.Hops[2] = second.Hops[2] },
-		"an owner who never owned it":   func(b *bundle) { b.Hops = append(b.Hops, read(foreign).Hops[0]) },
-		"another owner's device":        func(b *bundle) { b.Hops[2] = read(foreign).Hops[2] },
-		"a proof of another record":     func(b *bundle) { b.Hops[2].Proofs = b.Hops[3].Proofs },
-		"a proof under an older head":   func(b *bundle) { b.Hops[2].Proofs = read(early).Hops[2].Proofs },
-		"a proof in another log":        func(b *bundle) { b.Hops[2].Proofs = read(foreign).Hops[2].Proofs },
-		"no proof":                      func(b *bundle) { b.Hops[2].Proofs = []string{} },
-		"two proofs":                    func(b *bundle) { b.Hops[2].Proofs = append(b.Hops[2].Proofs, b.Hops[2].Proofs[0]) },
-		"the opening of another record": func(b *bundle) { b.Hops[2].Opening = second.Hops[2].Opening },
-		"an opening at a release":       func(b *bundle) { b.Hops[3].Opening = &opening },
-		"another device in the opening": func(b *bundle) { b.Hops[2].Opening.Device[7] ^= 1 },
-	} {
-		b := read(encode(released))
-		change(&b)
-		_, err := VerifyBundle(encode(b), Trust{})
-		wantError(t, err, ErrBundle, "%s", name)
+	if err := decodeCanonical(file, &b); err != nil {
+		t.Fatal(err)
 	}
-	if v, err := VerifyBundle(encode(released), Trust{}); err != nil || v.Status != StatusReleased {
-		t.Errorf("unchanged: %v, %v", v.Status, err)
+	return b
+}
+
+func proofOf(t *testing.T, l *Ledger, id RecordID) string {
+	t.Helper()
+	p, err := l.tree.prove(l.index[id])
+	if err != nil {
+		t.Fatal(err)
 	}
-	_, err = VerifyBundle(make([]byte, maxBundle+1), Trust{})
-	wantError(t, err, ErrBundle, "too large")
+	return inclusion{l.index[id], p, string(l.checkpoint)}.String()
 }
 
 // TestProofSpelling: one proof, one text.
@@ -226,8 +265,29 @@ func TestHugeTreeSize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = inclusion{1, nil, string(signed)}.check(publicKey(k.Log), RecordID{})
-		wantError(t, err, ErrCheckpoint, "size %d", n)
+		_, err = inclusion{1, make(tlog.RecordProof, 2), string(signed)}.check(publicKey(k.Log), RecordID{})
+		if err == nil || !strings.Contains(err.Error(), "a size of") {
+			t.Errorf("size %d: %v", n, err)
+		}
+	}
+}
+
+// TestSignedButRefused: checkpoints that the log key did sign and that are none of ours.
+func TestSignedButRefused(t *testing.T) {
+	k := testKeys("a")
+	pub := publicKey(k.Log)
+	ours := torchwood.Checkpoint{Origin: Origin(pub), Tree: tlog.Tree{N: 1}}
+	extended, renamed := ours, ours
+	extended.Extension = "more\n"
+	renamed.Origin = Origin(publicKey(k.Witness))
+	for name, c := range map[string]torchwood.Checkpoint{"ours": ours, "an extension line": extended, "another origin": renamed} {
+		signed, err := note.Sign(&note.Note{Text: c.String()}, noteSigner{logVerifier(pub), k.Log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openCheckpoint(pub, signed); (err == nil) != (name == "ours") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
