@@ -113,9 +113,31 @@ func (g *Gateway) tookNetwork(ctx context.Context, r *localapi.Request, verb str
 	if err := g.keepNetwork(ctx, n); err != nil {
 		return nil, err
 	}
+	if err := g.waitRunning(ctx); err != nil {
+		return nil, err
+	}
 	shown := showNetwork(n)
 	g.audit(ctx, r.Caller, "network."+verb, shown.ExtendedPAN, "ok", "")
 	return shown, nil
+}
+
+// runningTimeout is how long the stick may take from its word that it has a network to carrying messages.
+const runningTimeout = 10 * time.Second
+
+// waitRunning lets the caller's next command find a network that works.
+func (g *Gateway) waitRunning(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, runningTimeout)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for g.net.State().Phase != zigbee.PhaseRunning {
+		select {
+		case <-ctx.Done():
+			return localapi.Errorf(http.StatusConflict, "the network is there but the stick does not run it yet").WithHint("peerbee status")
+		case <-tick.C:
+		}
+	}
+	return nil
 }
 
 // explainRadio adds the radio's own problem and next step to an error.
