@@ -403,36 +403,3 @@ func TestMoveAndAddresses(t *testing.T) {
 		}
 	})
 }
-
-// TestPartlyConfigured configures one attribute of a plug's cluster: the others are silent then.
-func TestPartlyConfigured(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStick(t, Options{Sensors: []SensorSpec{{Kind: "plug", Joined: true, Network: 0x1234}}})
-		h := plug(t, s)
-		h.form()
-		time.Sleep(6*time.Second + settle)
-		r := reports(t, h.all())
-		if len(r) != 1 || r[0].cluster != zcl.ClusterElectrical || len(r[0].attrs) != 3 {
-			t.Fatalf("from the factory: %+v", r)
-		}
-		d := s.sensors[0]
-		h.accepted(&mt.ZDOBindReq{
-			Dst: 0x1234, Src: d.ieee, SrcEndpoint: 1, Cluster: zbCluster(zcl.ClusterElectrical), Mode: mt.AddrIEEE, Target: uint64(s.mem.IEEE()), TargetEndpoint: 1,
-		}, mt.Success)
-		p, err := zcl.AppendConfigureReporting(nil, []zcl.ReportConfig{{ID: 0x050B, Type: zcl.TypeInt16, Max: 60, Change: 1}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.zcl(0x1234, zcl.ClusterElectrical, zcl.Frame{Seq: 3, Command: zcl.CommandConfigureReporting, Payload: p})
-		time.Sleep(6 * time.Second)
-		r = reports(t, h.all())
-		if len(r) != 1 || len(r[0].attrs) != 1 || r[0].attrs[0].ID != 0x050B {
-			t.Errorf("configured: %+v", r)
-		}
-		answer, _ := h.zcl(0x1234, zcl.ClusterElectrical, zcl.Frame{Seq: 4, Command: zcl.CommandReadReporting, Payload: zcl.AppendReadReporting(nil, []zcl.AttributeRef{{ID: 0x050B}, {ID: 0x0505}})})
-		records, err := zcl.DecodeReadReportingResponse(answer.Payload)
-		if err != nil || len(records) != 2 || records[0].Max != 60 || records[1].Status != zcl.StatusNotFound {
-			t.Errorf("reporting configuration %+v %v", records, err)
-		}
-	})
-}
