@@ -150,7 +150,7 @@ func Subscribe(ctx context.Context, o SubscribeOptions) (*Subscription, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Subscription{
 		o: o, cancel: cancel, done: make(chan struct{}),
-		queue: newEventQueue(2*o.WindowFrames + queueSlack),
+		queue: newEventQueue(2*o.WindowFrames+queueSlack, 2*o.WindowBytes+256*o.WindowFrames+queueSlack<<10),
 		epoch: o.Epoch, cursors: copyOrEmpty(o.Cursors),
 		handedEpoch: o.Epoch, handed: copyOrEmpty(o.Cursors),
 	}

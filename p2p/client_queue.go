@@ -16,12 +16,19 @@ type queued struct {
 	heads  map[string]uint64 // with EventConnected: where devices without a cursor begin
 }
 
+// weight is about what the event takes in memory.
+func (e *queued) weight() int {
+	return 128 + len(e.Body) + len(e.Hash) + len(e.Device) + 64*(len(e.Durable)+len(e.heads))
+}
+
 // eventQueue is a bounded queue between a session and Next. Heartbeats nobody has taken are merged, so that an
 // idle caller does not fill it.
 type eventQueue struct {
-	most int
+	most       int // items, and
+	mostWeight int // their weight, one item excepted: a gateway that ignores credit must not fill the memory
 
 	mu     sync.Mutex // guards what follows
+	weight int
 	items  []queued
 	first  int // index of the next item
 	frames int // queued records and
@@ -32,8 +39,8 @@ type eventQueue struct {
 	room chan struct{} // capacity 1: something was taken
 }
 
-func newEventQueue(most int) *eventQueue {
-	return &eventQueue{most: most, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+func newEventQueue(most, mostWeight int) *eventQueue {
+	return &eventQueue{most: most, mostWeight: mostWeight, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
 func signal(c chan struct{}) {
@@ -63,7 +70,7 @@ func (q *eventQueue) tryPush(e queued) bool {
 	if e.Kind == EventHeartbeat && q.mergeHeartbeat(e) {
 		return true
 	}
-	if len(q.items)-q.first >= q.most {
+	if len(q.items)-q.first >= q.most || q.weight > q.mostWeight {
 		return false
 	}
 	if q.first > 64 && q.first > len(q.items)/2 {
@@ -72,6 +79,7 @@ func (q *eventQueue) tryPush(e queued) bool {
 		q.items, q.first = q.items[:n], 0
 	}
 	q.items = append(q.items, e)
+	q.weight += e.weight()
 	if e.record {
 		q.frames++
 		q.bytes += len(e.Body)
@@ -95,6 +103,7 @@ func (q *eventQueue) mergeHeartbeat(e queued) bool {
 		merged = make(map[string]uint64, len(e.Durable))
 	}
 	maps.Copy(merged, e.Durable)
+	q.weight += 64 * (len(merged) - len(last.Durable))
 	last.Durable, last.Through = merged, e.Through
 	return true
 }
@@ -120,6 +129,7 @@ func (q *eventQueue) tryPop() (queued, bool, error) {
 		return queued{}, false, q.err
 	}
 	e := q.items[q.first]
+	q.weight -= e.weight()
 	q.items[q.first] = queued{}
 	q.first++
 	if q.first == len(q.items) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -139,9 +140,14 @@ func (s *Subscription) receiveHeartbeat(ctx context.Context, fields []byte) erro
 	if err := decodeFields(kindHeartbeat, fields, &f); err != nil {
 		return err
 	}
-	e := Event{Kind: EventHeartbeat, Durable: f.Durable}
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
+	// Only what this subscription follows: merged heartbeats must not grow with made-up devices.
+	maps.DeleteFunc(f.Durable, func(device string, _ uint64) bool {
+		_, known := s.cursors[device]
+		return !known
+	})
+	e := Event{Kind: EventHeartbeat, Durable: f.Durable}
 	if f.Time > 0 {
 		s.since = f.Time
 		s.received.Add(1)

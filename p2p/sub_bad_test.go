@@ -272,6 +272,30 @@ func TestCloseEndsNext(t *testing.T) {
 	s.Close()
 }
 
+// A gateway that sends without credit fills the window and is then held up, not the memory.
+func TestGatewayThatIgnoresCreditIsHeldUp(t *testing.T) {
+	frames := [][]byte{wire(t, kindAck, ackFrame{Epoch: 7, Heartbeat: 60000})}
+	const sent = 400
+	for seq := uint64(1); seq <= sent; seq++ {
+		b, err := appendRecordFrame(nil, kindData, "a", seq, seq-1, make([]byte, 32<<10))
+		noErr(t, err)
+		frames = append(frames, b, wire(t, kindDesc, descFrame{Hash: "x", Bytes: make([]byte, 32<<10)}))
+	}
+	h := streamHost(t)
+	s := subscribe(t, h, fakeGateway(t, frames...), SubscribeOptions{WindowFrames: 8, WindowBytes: 64 << 10})
+	next(t, s, EventConnected)
+	f := &follower{tb: t, last: make(map[string]uint64)}
+	for f.last["a"] < sent {
+		f.take(next(t, s, EventData, EventGap))
+		s.queue.mu.Lock()
+		weight := s.queue.weight
+		s.queue.mu.Unlock()
+		if weight > 1<<20 || weight < 0 {
+			t.Fatalf("%d bytes are queued", weight)
+		}
+	}
+}
+
 // FuzzReceive gives a subscriber anything a gateway could send after the ack.
 func FuzzReceive(f *testing.F) {
 	for _, v := range vectors {
@@ -280,7 +304,7 @@ func FuzzReceive(f *testing.F) {
 	}
 	f.Fuzz(func(_ *testing.T, raw []byte) {
 		s := &Subscription{
-			o: SubscribeOptions{WindowFrames: 4, WindowBytes: 1 << 10}, queue: newEventQueue(1 << 20),
+			o: SubscribeOptions{WindowFrames: 4, WindowBytes: 1 << 10}, queue: newEventQueue(1<<20, 1<<30),
 			cursors: make(map[string]uint64), handed: make(map[string]uint64),
 		}
 		l := &link{s: s, acked: make(chan struct{}), wake: make(chan struct{}, 1)}

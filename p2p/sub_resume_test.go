@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // follower checks the promise of the protocol: per device every entitled sequence once, in order, with prev
@@ -38,61 +40,102 @@ func (f *follower) take(e Event) {
 	}
 }
 
+// source publishes to three devices in step. On its own it stays a few records ahead of the reader, so that a
+// stream that is open is never too slow; a burst leaves a ring of 32 far behind.
+type source struct {
+	b     *memoryBacklog
+	p     *Publisher
+	read  atomic.Uint64
+	mu    sync.Mutex // guards seq and keeps the order
+	seq   uint64
+	ahead uint64
+}
+
+var sourceDevices = []string{"d0", "d1", "d2"}
+
+func (s *source) publish(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		s.seq++
+		for _, d := range sourceDevices {
+			// The disk is four records behind, the ring holds ten of each device: the seam is crossed each time.
+			if s.seq > 4 {
+				s.b.store(testRecord(d, s.seq-4, "t"))
+			}
+			s.p.Publish(testRecord(d, s.seq, "t"))
+		}
+	}
+}
+
+func (s *source) published() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seq
+}
+
+func (s *source) run(stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		if s.published() < s.read.Load()+s.ahead {
+			s.publish(1)
+		} else {
+			time.Sleep(20 * time.Microsecond)
+		}
+	}
+}
+
 func TestResumeIsExactAcrossTwoHundredCuts(t *testing.T) {
-	const (
-		devices = 3
-		cuts    = 200
-	)
+	const cuts = 200
 	h := streamHost(t)
 	b := newMemoryBacklog()
-	// A ring far smaller than what is published between two cuts: resuming must cross from the backlog to the
-	// ring again and again.
 	gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b, RingRecords: 32, MaxLag: 32})
-	zero := make(map[string]uint64)
-	for d := range devices {
-		zero[fmt.Sprint("d", d)] = 0
-	}
-	s := subscribe(t, h, gw, SubscribeOptions{Epoch: 7, Cursors: zero, WindowFrames: 16})
-
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a repeatable test
-	var published atomic.Uint64
+	introduce(h, gw.host)
+	var gate sync.RWMutex // held while the subscriber is to stay away
+	zero := map[string]uint64{"d0": 0, "d1": 0, "d2": 0}
+	s := subscribe(t, h, gw, SubscribeOptions{
+		Epoch: 7, Cursors: zero, WindowFrames: 16,
+		Connect: func(ctx context.Context) (peer.ID, error) {
+			gate.RLock()
+			defer gate.RUnlock()
+			return gw.host.ID(), h.Connect(ctx, peer.AddrInfo{ID: gw.host.ID()})
+		},
+	})
+	src := &source{b: b, p: gw.Publisher, ahead: 6}
 	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for seq := uint64(1); ; seq++ {
-			for d := range devices {
-				rec := testRecord(fmt.Sprint("d", d), seq, "t")
-				b.store(rec)
-				gw.Publish(rec)
-			}
-			published.Store(seq)
-			select {
-			case <-stop:
-				return
-			default:
-				time.Sleep(50 * time.Microsecond)
-			}
-		}
-	}()
+	go func() { defer close(stopped); src.run(stop) }()
 
 	f := &follower{tb: t, last: make(map[string]uint64)}
+	take := func() {
+		f.take(next(t, s, EventData, EventGap))
+		src.read.Store(min(f.last["d0"], f.last["d1"], f.last["d2"]))
+	}
+	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a repeatable test
 	for cut := range cuts {
 		for range 1 + rnd.IntN(60) {
-			f.take(next(t, s, EventData, EventGap))
+			take()
 		}
-		if err := h.Network().ClosePeer(gw.host.ID()); err != nil {
-			t.Fatal(err)
+		away := cut%2 == 0
+		if away {
+			gate.Lock()
 		}
-		if cut%20 == 19 { // and let it fall far behind
-			time.Sleep(20 * time.Millisecond)
+		noErr(t, h.Network().ClosePeer(gw.host.ID()))
+		if away {
+			for gw.hasSubscribers() {
+				time.Sleep(100 * time.Microsecond)
+			}
+			src.publish(rnd.IntN(40))
+			gate.Unlock()
 		}
 	}
 	close(stop)
 	<-stopped
-	for d := range devices {
-		for f.last[fmt.Sprint("d", d)] < published.Load() {
-			f.take(next(t, s, EventData, EventGap))
-		}
+	for src.read.Load() < src.published() {
+		take()
 	}
 	if len(f.gaps) > 0 {
 		t.Fatalf("%d gaps, the first %+v", len(f.gaps), f.gaps[0])
