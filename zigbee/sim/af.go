@@ -218,6 +218,14 @@ func (s *Stick) targets(m mt.AFDataRequestExt) ([]*sensor, mt.Status) {
 
 // incomingFrom hands a message of a device to the host, as TI's stack does: short, long, or announced only.
 func (s *Stick) incomingFrom(m mt.AFIncomingMsg, report bool) {
+	if report && s.line.faults.Broadcast && !m.Broadcast {
+		m.Broadcast = true
+		for _, e := range s.endpoints {
+			m.DstEndpoint = e.Endpoint
+			s.incomingFrom(m, report)
+		}
+		return
+	}
 	if !s.endpoint(m.DstEndpoint) {
 		if report {
 			s.line.stats.ReportsRefused++

@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/peerbee/peerbee/zigbee/zcl"
 	"github.com/peerbee/peerbee/zigbee/znp/mt"
 )
@@ -161,6 +163,34 @@ func TestFaultsFollowTheSeed(t *testing.T) {
 			first = s.Stats()
 		})
 	}
+}
+
+// TestBroadcastCopies has every report come once for every endpoint of the host.
+func TestBroadcastCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, h := loaded(t, 1)
+		h.register(2)
+		h.register(3)
+		if err := s.SetFaults(Faults{Broadcast: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Set("temperature-1", "temperature", 20); err != nil {
+			t.Fatal(err)
+		}
+		got := h.all()
+		var endpoints []uint8
+		for _, f := range got {
+			in, err := mt.DecodeIncoming(f.Payload)
+			if err != nil || !in.Broadcast {
+				t.Errorf("%+v %v", in, err)
+			}
+			endpoints = append(endpoints, uint8(in.DstEndpoint))
+		}
+		r := reports(t, got)
+		if diff := cmp.Diff([]uint8{1, 2, 3}, endpoints); diff != "" || len(r) != 3 || r[0].seq != r[2].seq {
+			t.Errorf("%v %s", r, diff)
+		}
+	})
 }
 
 func TestStrayByte(t *testing.T) {

@@ -19,7 +19,9 @@ type Faults struct {
 	GarbageBytes int     `json:"garbage_bytes,omitempty"` // random bytes before every GarbageEvery-th frame
 	GarbageEvery int     `json:"garbage_every,omitempty"` // 0 or 1: every frame
 	Split        bool    `json:"split,omitempty"`         // one byte a write
-	ReportsOnly  bool    `json:"reports_only,omitempty"`  // answers and indications other than reports stay whole
+	// Broadcast makes reports broadcasts, each of which arrives once for every registered endpoint.
+	Broadcast   bool `json:"broadcast,omitempty"`
+	ReportsOnly bool `json:"reports_only,omitempty"` // answers and indications other than reports stay whole
 
 	// RequestStatus is the answer to the next RequestCount data requests, which go nowhere.
 	RequestStatus uint8 `json:"request_status,omitempty"`

@@ -286,7 +286,9 @@ func TestRunRefuses(t *testing.T) {
 func TestParseSensors(t *testing.T) {
 	got, err := ParseSensors([]string{"temperature, plug*2+joined", "contact+sleepy+joined"})
 	want := []SensorSpec{
-		{Kind: "temperature"}, {Kind: "plug", Joined: true}, {Kind: "plug", Joined: true},
+		{Kind: "temperature"},
+		{Kind: "plug", Joined: true},
+		{Kind: "plug", Joined: true},
 		{Kind: "contact", Joined: true, Sleepy: sleepyWindow},
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {

@@ -21,8 +21,8 @@ import (
 type Config struct {
 	PTY     string   // path of the link to the simulated serial port
 	TCP     string   // or the address to listen at instead
-	NV      string   // dump file the stick's memory is loaded from; empty: a blank stick, or NVSave if it exists
-	NVSave  string   // dump file it is saved to while running and at the end
+	NV      string   // dump file the stick's memory is loaded from; empty: a blank stick
+	NVSave  string   // dump file it is saved to; if it is there from an earlier run, it is loaded instead of NV
 	Packed  bool     // a blank stick is a CC2531 with Z-Stack 3.0.x, not a CC2652 with 3.x.0
 	Sensors []string // see ParseSensors
 	Control string   // path of the control socket; empty: none

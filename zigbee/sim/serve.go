@@ -35,25 +35,22 @@ func (s *Stick) ports(ctx context.Context, open func(context.Context) (io.ReadWr
 
 // plugIn waits until the stick is plugged in again, and starts it then.
 func (s *Stick) plugIn(ctx context.Context) error {
-	s.mu.Lock()
-	wait, was := time.Until(s.plugUntil), s.unplugged
-	s.mu.Unlock()
-	if was && wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return ended(ctx)
-		case <-timer.C:
+	for {
+		s.mu.Lock()
+		wait := time.Until(s.plugUntil)
+		if !s.unplugged || wait <= 0 {
+			if s.unplugged {
+				s.unplugged = false
+				s.restart()
+			}
+			s.mu.Unlock()
+			return nil
+		}
+		s.mu.Unlock()
+		if err := sleep(ctx, wait); err != nil {
+			return err
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if was {
-		s.unplugged = false
-		s.restart()
-	}
-	return nil
 }
 
 // ServeTCP listens at addr, as a stick behind a serial server does, until the context ends. One peer is served at

@@ -46,7 +46,8 @@ func (s *Stick) Sensors() []SensorState {
 	return out
 }
 
-// Set gives a property a value, which a joined sensor reports at once. Bools are 0 and 1.
+// Set gives a property a value, which a joined sensor reports at once. Bools are 0 and 1. As with every report, a
+// cluster whose reporting was configured reports only while it is bound, and an IAS zone only once it is enrolled.
 func (s *Stick) Set(name, what string, value float64) error {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return fmt.Errorf("%w: %v", ErrValue, value)

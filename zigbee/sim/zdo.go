@@ -39,7 +39,7 @@ const (
 	zdoDirectCallback uint16 = 0x8F // the item that switches AREQs for answers on
 )
 
-// zdoPowerDescReq and zdoMatchDescReq are ZDO commands outside the mt table, as are the next ones.
+// Ids of ZDO commands outside the mt table.
 const (
 	mtPowerDescReq  = 0x03
 	mtMatchDescReq  = 0x06
