@@ -237,11 +237,12 @@ func TestQueueDropsTheOldest(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 9))
 	var q queue
 	var want []uint64
-	seq := uint64(0)
+	seq, drops := uint64(0), false
 	for range 20_000 {
-		if r.IntN(3) > 0 {
+		if r.IntN(50) > 0 {
 			seq++
 			dropped := q.push(row{seq: seq}, 100)
+			drops = drops || dropped
 			if dropped != (len(want) == 100) {
 				t.Fatalf("dropped %v with %d rows", dropped, len(want))
 			}
@@ -249,8 +250,8 @@ func TestQueueDropsTheOldest(t *testing.T) {
 				want = want[1:]
 			}
 			want = append(want, seq)
-		} else if n := r.IntN(60); n%7 == 0 {
-			for _, got := range q.take(nil, n) {
+		} else {
+			for _, got := range q.take(nil, r.IntN(110)) {
 				if got.seq != want[0] {
 					t.Fatalf("got %d, want %d", got.seq, want[0])
 				}
@@ -260,6 +261,9 @@ func TestQueueDropsTheOldest(t *testing.T) {
 		if q.n != len(want) {
 			t.Fatalf("%d rows, want %d", q.n, len(want))
 		}
+	}
+	if !drops {
+		t.Error("the queue was never full")
 	}
 }
 
@@ -327,5 +331,37 @@ func TestConcurrentUse(t *testing.T) {
 		if all := sinceAll(t, s, key, 0); len(all) != each || !slices.IsSortedFunc(all, func(a, b reading.Reading) int { return cmp.Compare(a.Seq, b.Seq) }) {
 			t.Errorf("%s: %d readings", key, len(all))
 		}
+	}
+}
+
+// Readings that go to the disk between the walk over the disk and the look at the queue are neither lost nor doubled.
+func TestSinceDuringACommit(t *testing.T) {
+	s := open(t, Options{})
+	put(t, s, dev1)
+	for range 10 {
+		add(t, s, dev1, start, num("a", 1))
+	}
+	flush(t, s)
+	for range 10 {
+		add(t, s, dev1, start, num("a", 1))
+	}
+	var got []uint64
+	err := s.Since(t.Context(), dev1, 0, func(r reading.Reading) error {
+		if got = append(got, r.Seq); r.Seq == 10 || r.Seq == 20 {
+			add(t, s, dev1, start, num("a", 1))
+			flush(t, s)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, seq := range got {
+		if seq != uint64(i+1) {
+			t.Fatalf("got %v", got)
+		}
+	}
+	if len(got) < 22 {
+		t.Fatalf("got %v", got)
 	}
 }

@@ -140,10 +140,10 @@ func (s *Store) prepare(ctx context.Context) error {
 	}
 	s.r.SetMaxOpenConns(4)
 	s.r.SetMaxIdleConns(2)
-	if err := migrate(ctx, s.w); err != nil {
+	if err := s.check(ctx); err != nil {
 		return err
 	}
-	if err := s.check(ctx); err != nil {
+	if err := migrate(ctx, s.w); err != nil {
 		return err
 	}
 	for _, step := range []func(context.Context) error{s.loadMeta, s.loadDevices, s.loadLatest, s.loadDescriptors, s.loadWriter, s.startSequences, s.prepareWriter} {
@@ -180,8 +180,16 @@ func openDB(driver, path, params string) (*sql.DB, error) {
 	return sql.Open(driver, dsn)
 }
 
-// check looks for damage: always in the small tables, in the readings after an unclean stop.
+// check looks for damage before anything is migrated: always in the small tables, which every schema since the first
+// has, and in the readings after an unclean stop.
 func (s *Store) check(ctx context.Context) error {
+	var version int
+	if err := s.w.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("reading the schema version: %w", err)
+	}
+	if version == 0 || version > len(migrations) {
+		return nil // new, or migrate refuses it
+	}
 	tables := smallTables
 	clean, _, err := s.Meta(ctx, metaClean)
 	if err != nil {

@@ -123,12 +123,25 @@ func TestDamageIsToldAndNothingIsTouched(t *testing.T) {
 		}
 		return n - 1
 	}
-	devices, latest := root("devices"), root("latest")
+	devices, latest, readings := root("devices"), root("latest"), root("readings")
 	for name, damage := range map[string]func([]byte) []byte{
-		"another file":        func([]byte) []byte { return bytes.Repeat([]byte("not a database\n"), 1000) },
-		"a damaged header":    func(b []byte) []byte { copy(b, "SQLite format 9"); return b },
-		"a page of zeros":     func(b []byte) []byte { clear(page(devices, b)); return b },
-		"a page of noise":     func(b []byte) []byte { copy(page(latest, b), bytes.Repeat([]byte{0xa5}, 4096)); return b },
+		"another file":     func([]byte) []byte { return bytes.Repeat([]byte("not a database\n"), 1000) },
+		"a damaged header": func(b []byte) []byte { copy(b, "SQLite format 9"); return b },
+		"a page of zeros":  func(b []byte) []byte { clear(page(devices, b)); return b },
+		"a page of noise":  func(b []byte) []byte { copy(page(latest, b), bytes.Repeat([]byte{0xa5}, 4096)); return b },
+		"readings, after an unclean stop": func(b []byte) []byte {
+			path := filepath.Join(t.TempDir(), "unclean.db")
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			execute(t, path, "UPDATE meta SET value = '0' WHERE key = 'clean'")
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			clear(page(readings, b))
+			return b
+		},
 		"half of it":          func(b []byte) []byte { return b[:len(b)/8192*4096] },
 		"a damaged page head": func(b []byte) []byte { page(latest, b)[3] = 0xff; return b },
 	} {
