@@ -48,7 +48,7 @@ func (s *Store) run(ctx context.Context) {
 		case req := <-s.reqs:
 			req <- s.drain(ctx)
 		case closing := <-s.stop:
-			s.wr.closeErr = s.finish(closing)
+			s.wr.closeErr = s.finish(closing) //nolint:contextcheck // bounded by the context of Close
 			return
 		}
 		s.step(ctx, time.Now())
