@@ -64,7 +64,9 @@ func (a *app) root() *cobra.Command {
 		Example:           "  peerbee demo                 the whole thing on this machine, no hardware needed\n  peerbee status               how the daemon is\n  peerbee watch                live readings",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		Args:              oneOfCommands,
+		RunE:              showHelp,
+		PersistentPreRunE: a.checkCommandFormat,
 	}
 	root.PersistentFlags().StringVar(&a.configPath, "config", config.DefaultPath, "configuration file; conf.d/*.toml beside it is read too")
 	root.PersistentFlags().StringVar(&a.socket, "socket", "", "the daemon's local socket (default: the configuration's api.socket)")
@@ -77,6 +79,7 @@ func (a *app) root() *cobra.Command {
 		a.devicesCommand(), a.watchCommand(), a.historyCommand(), a.shareCommand(), a.accessCommand(), a.subscribeCommand(),
 		a.ledgerCommand(), a.simCommand(), a.demoCommand(), a.configCommand(), a.versionCommand(),
 	)
+	completeFormats(root)
 	return root
 }
 
@@ -136,19 +139,15 @@ func terminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd())) // #nosec G115 -- a file descriptor fits an int
 }
 
-// noArgs, oneArg and so on say what is missing instead of cobra's "accepts 1 arg(s)".
-func oneArg(what, example string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			return nil
-		}
-		return usageError{text: fmt.Sprintf("expected %s, got %d arguments", what, len(args)), hint: "for example: " + example}
+// columns is the width of the terminal behind w, 0 when there is none.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
 	}
-}
-
-func noArgs(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
+	width, _, err := term.GetSize(int(f.Fd())) // #nosec G115 -- a file descriptor fits an int
+	if err != nil {
+		return 0
 	}
-	return usageError{text: fmt.Sprintf("%s takes no argument, got %q", c.CommandPath(), args[0]), hint: c.CommandPath() + " --help"}
+	return width
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ func (a *app) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "config", Short: "Check or show the configuration",
 		Example: "  peerbee config check\n  peerbee config show",
+		Args:    oneOfCommands, RunE: showHelp,
 	}
 	check := &cobra.Command{
 		Use: "check", Short: "Check the configuration files", Example: "  peerbee config check --config ./peerbee.toml", Args: noArgs,
@@ -19,7 +21,11 @@ func (a *app) configCommand() *cobra.Command {
 			if _, err := a.load(cmd); err != nil {
 				return err
 			}
-			fmt.Fprintln(a.err, "configuration is valid")
+			if _, err := os.Stat(a.configPath); err != nil {
+				fmt.Fprintln(a.err, "valid: there is no "+a.configPath+", so the defaults stand")
+				return nil
+			}
+			fmt.Fprintln(a.err, "valid: "+a.configPath)
 			return nil
 		},
 	}

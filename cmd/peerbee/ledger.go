@@ -20,6 +20,7 @@ func (a *app) ledgerCommand() *cobra.Command {
 		Short: "Look at the ownership ledger; make a proof; verify one offline",
 		Example: "  peerbee ledger log\n  peerbee ledger show kitchen\n  peerbee ledger prove kitchen -f kitchen.proof\n" +
 			"  peerbee ledger verify kitchen.proof",
+		Args: oneOfCommands, RunE: showHelp,
 	}
 	log := &cobra.Command{
 		Use: "log", Short: "List the records of this gateway's log", Example: "  peerbee ledger log", Args: noArgs,
@@ -27,7 +28,8 @@ func (a *app) ledgerCommand() *cobra.Command {
 	}
 	show := &cobra.Command{
 		Use: "show DEVICE", Short: "Show the records of one device", Example: "  peerbee ledger show kitchen",
-		Args: oneArg("a device's name or address", "peerbee ledger show kitchen"),
+		Args:              oneArg("a device's name or address", "peerbee ledger show kitchen"),
+		ValidArgsFunction: a.completeDevice,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.ledgerEntries(cmd, "/v1/ledger/devices/"+url.PathEscape(args[0]))
 		},
@@ -58,6 +60,8 @@ func (a *app) proveCommand() *cobra.Command {
 		Use: "prove DEVICE", Short: "Write a file that proves a device's ownership to anyone, offline",
 		Example: "  peerbee ledger prove kitchen -f kitchen.proof\n  peerbee ledger prove kitchen -f - | ssh friend peerbee ledger verify -",
 		Args:    oneArg("a device's name or address", "peerbee ledger prove kitchen -f kitchen.proof"),
+
+		ValidArgsFunction: a.completeDevice,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDaemon(cmd, func(ctx context.Context, c *client.Client) error {
 				path := "/v1/ledger/devices/" + url.PathEscape(args[0]) + "/proof"
@@ -115,7 +119,7 @@ func (a *app) verifyCommand() *cobra.Command {
 			}
 			v, err := blockchain.VerifyBundle(proof, trust)
 			if err != nil {
-				return fmt.Errorf("NOT proved: %w", err)
+				return notProved{err}
 			}
 			return a.print(v, func(w io.Writer) {
 				for _, line := range v.Explain() {
@@ -128,6 +132,15 @@ func (a *app) verifyCommand() *cobra.Command {
 	cmd.Flags().StringSliceVar(&origins, "log", nil, "believe these logs only (origin)")
 	cmd.Flags().StringVar(&device, "device", "", "the proof must be about this device (address)")
 	return cmd
+}
+
+// notProved is the verifier's no.
+type notProved struct{ err error }
+
+func (e notProved) Error() string { return "NOT proved: " + e.err.Error() }
+func (e notProved) Unwrap() error { return e.err }
+func (e notProved) NextStep() string {
+	return "do not rely on this file; its owner makes a new one with: peerbee ledger prove DEVICE -f FILE"
 }
 
 func (a *app) readProof(file string) ([]byte, error) {

@@ -17,7 +17,7 @@ func (a *app) networkCommand() *cobra.Command {
 		Short:   "Form a Zigbee network, or adopt the one on the stick",
 		Long:    "Nothing here ever happens by itself: a blank stick stays blank and a foreign network stays untouched\nuntil you say form or adopt.",
 		Example: "  peerbee network show\n  sudo peerbee network form --channel 15\n  sudo peerbee network adopt",
-		Args:    noArgs,
+		Args:    oneOfCommands,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.showNetwork(cmd) },
 	}
 	show := &cobra.Command{

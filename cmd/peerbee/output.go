@@ -101,8 +101,16 @@ func shown(value any, unit string) string {
 
 // short keeps an identifier's beginning, for tables.
 func short(id string) string {
-	if len(id) <= 12 {
-		return orDash(id)
+	if len(id) > 12 {
+		id = strings.TrimRight(id[:12], "-")
 	}
-	return id[:12]
+	return orDash(id)
+}
+
+// counted is "1 sensor", "2 sensors".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

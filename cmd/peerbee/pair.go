@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +38,11 @@ func (a *app) pairCommand() *cobra.Command {
 			}
 			return a.withDaemon(cmd, func(ctx context.Context, c *client.Client) error {
 				if closeNow {
-					return c.Post(ctx, "/v1/pair", api.Pair{}, nil)
+					if err := c.Post(ctx, "/v1/pair", api.Pair{}, nil); err != nil {
+						return err
+					}
+					fmt.Fprintln(a.err, "joining is closed")
+					return nil
 				}
 				return a.pair(ctx, c, api.Pair{Seconds: uint8(seconds), Router: router}) // #nosec G115 -- checked above
 			})
@@ -47,53 +54,108 @@ func (a *app) pairCommand() *cobra.Command {
 	return cmd
 }
 
+// pairing is one open window: what has been shown of whom.
+type pairing struct {
+	a      *app
+	line   *live
+	shown  map[string]string // by address: the last state shown
+	unsure map[string]bool   // joined, and not ready when last heard of
+	ready  map[string]string // by address: the name
+}
+
 func (a *app) pair(ctx context.Context, c *client.Client, p api.Pair) error {
 	if err := a.offerToForm(ctx, c); err != nil {
 		return err
 	}
 	window, cancel := context.WithTimeout(ctx, time.Duration(p.Seconds)*time.Second)
 	defer cancel()
-	opened := false
+	view := &pairing{a: a, shown: map[string]string{}, unsure: map[string]bool{}, ready: map[string]string{}}
 	err := c.Stream(window, "/v1/watch?kinds=device,left", func(line json.RawMessage) error {
 		var e api.Event
 		if err := json.Unmarshal(line, &e); err != nil {
 			return fmt.Errorf("daemon's event: %w", err)
 		}
-		if !opened { // the first line is the stream's greeting: from here on no joiner is missed
-			opened = true
+		if view.line == nil { // the first line is the stream's greeting: from here on no joiner is missed
 			if err := c.Post(ctx, "/v1/pair", p, nil); err != nil {
 				return err
 			}
-			fmt.Fprintf(a.err, "joining is open for %d s: press the sensor's pairing button now (Ctrl-C closes)\n", p.Seconds)
+			view.open(p.Seconds)
+			return nil
 		}
-		return a.showJoin(e)
+		return view.show(e)
 	})
-	if errors.Is(err, context.DeadlineExceeded) {
-		fmt.Fprintln(a.err, "joining is closed again")
-		return nil
+	if view.line != nil {
+		view.line.end()
 	}
-	if ctx.Err() != nil && opened {
+	if ctx.Err() != nil && view.line != nil {
 		shut, done := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 		defer done()
-		return errors.Join(ctx.Err(), c.Post(shut, "/v1/pair", api.Pair{}, nil))
+		err = c.Post(shut, "/v1/pair", api.Pair{}, nil)
+		view.close()
+		return errors.Join(ctx.Err(), err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		view.close()
+		return nil
 	}
 	return err
 }
 
-func (a *app) showJoin(e api.Event) error {
-	if a.format != formatTable {
-		return json.NewEncoder(a.out).Encode(e)
+func (v *pairing) open(seconds uint8) {
+	fmt.Fprintf(v.a.err, "joining is open for %d s: press the sensor's pairing button now (Ctrl-C closes)\n", seconds)
+	end := time.Now().Add(time.Duration(seconds) * time.Second)
+	v.line = v.a.liveLine(func() string {
+		return fmt.Sprintf("%s ready, open for %d s more", counted(len(v.ready), "sensor"), max(0, int(time.Until(end).Seconds())))
+	})
+}
+
+// show prints a device's line when its state changes: an interview tells of each of its steps, and most look
+// alike to a person.
+func (v *pairing) show(e api.Event) error {
+	if v.a.format != formatTable {
+		return json.NewEncoder(v.a.out).Encode(e)
 	}
 	if e.Device == nil {
 		return nil
 	}
-	switch {
-	case e.Kind == "left":
-		fmt.Fprintf(a.out, "%s  left\n", e.Device.ID)
-	default:
-		fmt.Fprintf(a.out, "%s  %-9s %s %s\n", e.Device.ID, e.Device.Interview, e.Device.Manufacturer, e.Device.Model)
+	d := *e.Device
+	state := interviewWord(d.Interview)
+	if e.Kind == "left" {
+		state = "left"
 	}
+	text := strings.TrimRight(fmt.Sprintf("%s  %-12s  %s %s", d.ID, state, d.Manufacturer, d.Model), " ")
+	v.line.above(func() {
+		delete(v.ready, d.ID)
+		delete(v.unsure, d.ID)
+		switch {
+		case e.Kind == "left":
+		case d.Interview == "done":
+			v.ready[d.ID] = d.Name
+		default:
+			v.unsure[d.ID] = true
+		}
+		if v.shown[d.ID] != state {
+			v.shown[d.ID] = state
+			fmt.Fprintln(v.a.out, text)
+		}
+	})
 	return nil
+}
+
+// close sums up and names the next step.
+func (v *pairing) close() {
+	fmt.Fprintf(v.a.err, "joining is closed again: %s ready\n", counted(len(v.ready), "sensor"))
+	for _, id := range slices.Sorted(maps.Keys(v.unsure)) {
+		fmt.Fprintf(v.a.err, "hint: %s is not interviewed to the end: press its button once to wake it, it goes on by itself\n", id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(v.ready)) {
+		if v.ready[id] == id {
+			fmt.Fprintf(v.a.err, "hint: give it a name: peerbee devices rename %s NAME\n", id)
+		}
+	}
+	if len(v.ready)+len(v.unsure) == 0 {
+		fmt.Fprintln(v.a.err, "hint: hold the sensor's button until its light blinks, close to the stick, and run peerbee pair again")
+	}
 }
 
 // offerToForm asks, on a terminal only, whether a blank stick should get a network. It never forms unasked.
@@ -105,11 +167,14 @@ func (a *app) offerToForm(ctx context.Context, c *client.Client) error {
 	if s.Zigbee.Phase != "needs-decision" || s.Zigbee.Hint != "peerbee network form" {
 		return nil
 	}
-	if !a.confirm("The stick " + s.Zigbee.Stick + " holds no network. Form a new one?") {
+	if !a.confirm(fmt.Sprintf("%s: %s. Form a new network?", s.Zigbee.Stick, s.Zigbee.Problem)) {
 		return nil // POST /v1/pair then answers with the problem and the command
 	}
 	var n api.Network
-	if err := c.Post(ctx, "/v1/network/form", api.Form{}, &n); err != nil {
+	done := a.progress("forming a network")
+	err := c.Post(ctx, "/v1/network/form", api.Form{}, &n)
+	done()
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.err, "network formed: channel %d, PAN %s\n", n.Channel, n.PAN)

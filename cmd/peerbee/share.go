@@ -25,6 +25,8 @@ func (a *app) shareCommand() *cobra.Command {
 		Long: "Prints a ticket as text and as a QR code. Whoever redeems it first, with `peerbee subscribe`, may read the\n" +
 			"named devices until the right expires or you revoke it. Give it over a channel you trust.",
 		Example: "  sudo peerbee share kitchen\n  sudo peerbee share kitchen hallway --property temperature --expires 720h --label grandma\n  sudo peerbee share --all",
+
+		ValidArgsFunction: a.completeDevices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			all, err := cmd.Flags().GetBool("all")
 			if err != nil {
@@ -64,7 +66,7 @@ func (a *app) showTicket(t api.Ticket, noQR bool) error {
 		return a.print(t, nil)
 	}
 	if !noQR && terminal(a.out) {
-		if err := printQR(a.out, strings.ToUpper(t.Text)); err != nil {
+		if err := a.showQR(t.Text); err != nil {
 			return err
 		}
 	}
@@ -79,14 +81,26 @@ func (a *app) showTicket(t api.Ticket, noQR bool) error {
 	return nil
 }
 
-// printQR draws two modules a character cell with half blocks, dark on light, with the quiet zone of four
-// modules that scanners want (ISO/IEC 18004 section 9.1).
-func printQR(w io.Writer, text string) error {
-	code, err := qr.Encode(text, qr.L)
+// quiet is the light border that scanners want around a code (ISO/IEC 18004 section 9.1), in modules.
+const quiet = 4
+
+// showQR draws the ticket where the terminal is wide enough; a wrapped code would be noise. A ticket reads the
+// same in capitals, and in capitals it takes the smaller alphanumeric mode.
+func (a *app) showQR(ticket string) error {
+	code, err := qr.Encode(strings.ToUpper(ticket), qr.L)
 	if err != nil {
 		return fmt.Errorf("QR code: %w", err)
 	}
-	const quiet = 4
+	if need := code.Size + 2*quiet; columns(a.out) < need {
+		fmt.Fprintf(a.err, "no QR code: it takes a terminal of %d columns\n", need)
+		return nil
+	}
+	drawQR(a.out, code)
+	return nil
+}
+
+// drawQR draws two modules a character cell with half blocks, dark on light whatever the terminal's colours.
+func drawQR(w io.Writer, code *qr.Code) {
 	for y := -quiet; y < code.Size+quiet; y += 2 {
 		var line strings.Builder
 		line.WriteString("\x1b[30;107m")
@@ -96,7 +110,6 @@ func printQR(w io.Writer, text string) error {
 		line.WriteString("\x1b[0m")
 		fmt.Fprintln(w, line.String())
 	}
-	return nil
 }
 
 func halfBlock(upper, lower bool) string {
@@ -116,7 +129,7 @@ func (a *app) accessCommand() *cobra.Command {
 		Use:     "access",
 		Short:   "Show who may see what; revoke it; read the audit log",
 		Example: "  peerbee access\n  sudo peerbee access revoke grandma\n  peerbee access audit",
-		Args:    noArgs,
+		Args:    oneOfCommands,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listAccess(cmd) },
 	}
 	list := &cobra.Command{
@@ -134,7 +147,7 @@ func (a *app) accessCommand() *cobra.Command {
 					return err
 				}
 				return a.print(r, func(w io.Writer) {
-					row(w, "revoked", fmt.Sprintf("%s: %d peers, %d open tickets", args[0], len(r.Peers), r.Tickets))
+					row(w, "revoked", fmt.Sprintf("%s: %s, %s", args[0], counted(len(r.Peers), "peer"), counted(r.Tickets, "open ticket")))
 				})
 			})
 		},

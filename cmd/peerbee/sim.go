@@ -25,7 +25,7 @@ func (a *app) simCommand() *cobra.Command {
 			"any other program for such sticks, at it. Kinds of sensors: " + strings.Join(sim.Kinds(), ", ") + ".",
 		Example: "  peerbee sim --pty /tmp/stick --sensors temperature,contact,plug --control /tmp/stick.ctl\n" +
 			"  peerbee sim --tcp 127.0.0.1:6638 --nv dump.json\n  peerbee sim --pty /tmp/stick --replay recording.jsonl",
-		Args: noArgs,
+		Args: oneOfCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Log = newLogger(a.err, config.Log{Level: "info"})
 			if realistic {

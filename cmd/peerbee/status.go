@@ -40,8 +40,8 @@ func statusTable(w io.Writer, s api.Status) {
 	if s.P2P.PeerID != "" {
 		row(w, "peer id", s.P2P.PeerID)
 	}
-	row(w, "history", fmt.Sprintf("%d readings, kept %s", s.Store.Readings, s.Store.Retention))
-	row(w, "ledger", fmt.Sprintf("%d records, %d devices, owner %s", s.Ledger.Size, s.Ledger.Devices, s.Ledger.Owner))
+	row(w, "history", fmt.Sprintf("%s, kept %s", counted(int(s.Store.Readings), "reading"), s.Store.Retention))
+	row(w, "ledger", fmt.Sprintf("%s, %s, owner %s", counted(int(s.Ledger.Size), "record"), counted(s.Ledger.Devices, "device"), s.Ledger.Owner))
 	for _, n := range s.Notices {
 		row(w, n.Severity, n.Text)
 		if n.Hint != "" {
@@ -55,7 +55,7 @@ func zigbeeLine(z api.Zigbee) string {
 	if z.Network != nil {
 		parts = append(parts, fmt.Sprintf("channel %d, PAN %s", z.Network.Channel, z.Network.PAN))
 	}
-	parts = append(parts, fmt.Sprintf("%d devices, %d reports", z.Devices, z.Reports))
+	parts = append(parts, counted(z.Devices, "device")+", "+counted(int(z.Reports), "report"))
 	if z.JoinOpen {
 		parts = append(parts, "joining is open")
 	}
@@ -66,5 +66,5 @@ func p2pLine(p api.P2P) string {
 	if p.Mode == "off" {
 		return "off"
 	}
-	return fmt.Sprintf("%s; %d connections, %d subscribers, %d hives", p.Mode, p.Connections, p.Subscribers, p.Hives)
+	return fmt.Sprintf("%s; %s, %s, %s", p.Mode, counted(p.Connections, "connection"), counted(p.Subscribers, "subscriber"), counted(p.Hives, "hive"))
 }

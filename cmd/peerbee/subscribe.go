@@ -36,9 +36,6 @@ func (a *app) subscribeCommand() *cobra.Command {
 		Example: "  peerbee subscribe peerbee1...\n  xclip -o | peerbee subscribe - --name attic\n  peerbee subscribe attic -o jsonl",
 		Args:    oneArg("a ticket, a gateway's name, or -", "peerbee subscribe peerbee1..."),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.checkFormat(formatTable, formatJSONL, formatJSON); err != nil {
-				return err
-			}
 			what := args[0]
 			if what == "-" {
 				line, err := readTicket(a.in)
@@ -116,7 +113,7 @@ func (a *app) follow(ctx context.Context, peer *subscriber.Peer, what, name stri
 		gateway = enrolled
 		fmt.Fprintf(a.err, "enrolled; from now on: peerbee subscribe %s\n", gateway)
 	}
-	a.readingHeader()
+	a.readingHeader(liveTime)
 	n := 0
 	return peer.Subscribe(ctx, gateway, f, func(e subscriber.Event) error {
 		if err := a.showDelivery(e); err != nil {
@@ -137,7 +134,7 @@ func (a *app) showDelivery(e subscriber.Event) error {
 	}
 	switch {
 	case e.Reading != nil:
-		a.readingRows(shownReading(e), false)
+		a.readingRow(shownReading(e), liveTime, false)
 	case e.Gap != nil:
 		fmt.Fprintf(a.err, "gap: %s readings %d to %d are gone (%s)\n", e.Gap.Device, e.Gap.From, e.Gap.To, e.Gap.Reason)
 	case e.State != "":

@@ -15,9 +15,14 @@ import (
 
 	"github.com/peerbee/peerbee/gateway/api"
 	"github.com/peerbee/peerbee/gateway/localapi/client"
+	"github.com/peerbee/peerbee/gateway/reading"
 )
 
-const clockLayout = "15:04:05.000"
+// Layouts of the first column: a live reading is of today, a stored one of any day.
+const (
+	liveTime   = "15:04:05.000"
+	storedTime = "2006-01-02 15:04:05"
+)
 
 func (a *app) watchCommand() *cobra.Command {
 	var raw bool
@@ -25,10 +30,12 @@ func (a *app) watchCommand() *cobra.Command {
 		Use:     "watch [DEVICE...]",
 		Short:   "Show this gateway's readings as they arrive",
 		Example: "  peerbee watch\n  peerbee watch kitchen\n  peerbee watch -o jsonl | jq .reading",
+
+		ValidArgsFunction: a.completeDevices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDaemon(cmd, func(ctx context.Context, c *client.Client) error {
 				query := url.Values{"device": args, "kinds": {"reading,left,state,lost"}}
-				a.readingHeader()
+				a.readingHeader(liveTime)
 				return c.Stream(ctx, "/v1/watch?"+query.Encode(), func(line json.RawMessage) error {
 					var e api.Event
 					if err := json.Unmarshal(line, &e); err != nil {
@@ -44,11 +51,11 @@ func (a *app) watchCommand() *cobra.Command {
 }
 
 // The live table has fixed columns: a tabwriter would hold lines back.
-const readingLine = "%-12s  %-18s  %-22s  %s\n"
+const readingLine = "%-*s  %-16s  %-6s  %s\n"
 
-func (a *app) readingHeader() {
+func (a *app) readingHeader(layout string) {
 	if a.format == formatTable {
-		fmt.Fprintf(a.out, readingLine, "TIME", "DEVICE", "PROPERTY", "VALUE")
+		fmt.Fprintf(a.out, readingLine, len(layout), "TIME", "DEVICE", "SEQ", "VALUES")
 	}
 }
 
@@ -61,7 +68,7 @@ func (a *app) showEvent(e api.Event, raw bool) error {
 	}
 	switch {
 	case e.Reading != nil:
-		a.readingRows(*e.Reading, raw)
+		a.readingRow(*e.Reading, liveTime, raw)
 	case e.Kind == "left":
 		fmt.Fprintf(a.err, "%s left the network\n", e.Device.Name)
 	case e.Kind == "lost":
@@ -74,12 +81,19 @@ func (a *app) showEvent(e api.Event, raw bool) error {
 	return nil
 }
 
-func (a *app) readingRows(r api.Reading, raw bool) {
-	for _, v := range r.Values {
-		if raw || !strings.HasPrefix(v.Name, "raw_") {
-			fmt.Fprintf(a.out, readingLine, r.Time.Local().Format(clockLayout), r.Name, v.Name, shown(v.Value, v.Unit))
-		}
+// readingRow prints a reading on one line. A device that is not known yet has raw attributes only: its line says
+// how to see them.
+func (a *app) readingRow(r api.Reading, layout string, raw bool) {
+	values := make([]reading.Value, len(r.Values))
+	units := make(map[string]string, len(r.Values))
+	for i, v := range r.Values {
+		values[i], units[v.Name] = reading.Value{Name: v.Name, Value: v.Value}, v.Unit
 	}
+	text := reading.Summary(values, units, raw)
+	if text == "" {
+		text = "raw attributes only: --raw shows them"
+	}
+	fmt.Fprintf(a.out, readingLine, len(layout), r.Time.Local().Format(layout), r.Name, fmt.Sprintf("#%d", r.Seq), text)
 }
 
 func (a *app) historyCommand() *cobra.Command {
@@ -91,10 +105,10 @@ func (a *app) historyCommand() *cobra.Command {
 		Short:   "Print a device's stored readings",
 		Example: "  peerbee history kitchen --since 24h\n  peerbee history kitchen --since 7d -o csv > kitchen.csv\n  peerbee history kitchen --since 2026-11-01 --property temperature",
 		Args:    oneArg("a device's name or address", "peerbee history kitchen --since 24h"),
+
+		Annotations:       map[string]string{formatsOf: strings.Join([]string{formatTable, formatJSON, formatJSONL, formatCSV}, ",")},
+		ValidArgsFunction: a.completeDevice,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.checkFormat(formatTable, formatJSON, formatJSONL, formatCSV); err != nil {
-				return err
-			}
 			query := url.Values{"limit": {strconv.Itoa(limit)}}
 			if property != "" {
 				query.Set("property", property)
@@ -127,7 +141,7 @@ func (a *app) history(ctx context.Context, c *client.Client, path string) error 
 		formatCSV: func() error {
 			return table.Write([]string{"time", "device", "name", "seq", "property", "value", "unit"})
 		},
-		formatTable: func() error { a.readingHeader(); return nil },
+		formatTable: func() error { a.readingHeader(storedTime); return nil },
 	}
 	if f := begin[a.format]; f != nil {
 		if err := f(); err != nil {
@@ -149,7 +163,7 @@ func (a *app) history(ctx context.Context, c *client.Client, path string) error 
 		case formatCSV:
 			return csvRows(table, r)
 		default:
-			a.readingRows(r, true)
+			a.readingRow(r, storedTime, true)
 		}
 		return nil
 	})

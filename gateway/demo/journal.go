@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sort"
-	"strings"
 	"sync"
 
 	"github.com/peerbee/peerbee/gateway/reading"
@@ -65,17 +64,13 @@ func (j *journal) take(e subscriber.Event) {
 	}
 }
 
-// show prints a reading as a row, raw attributes left out.
+// show prints a reading as a row; one that holds raw attributes only is counted but not shown.
 func (j *journal) show(e subscriber.Event) {
-	if j.mute {
+	text := reading.Summary(e.Reading.Values, e.Units, false)
+	if j.mute || text == "" {
 		return
 	}
-	for _, v := range e.Reading.Values {
-		if !strings.HasPrefix(v.Name, "raw_") {
-			fmt.Fprintf(j.out, "   %s  %-11s %-4s %-20s %s\n", e.Reading.Time.Local().Format("15:04:05.000"), e.Name,
-				fmt.Sprintf("#%d", e.Reading.Seq), v.Name, reading.FormatValue(v, e.Units[v.Name]))
-		}
-	}
+	fmt.Fprintf(j.out, "   %s  %-11s %-4s %s\n", e.Reading.Time.Local().Format("15:04:05.000"), e.Name, fmt.Sprintf("#%d", e.Reading.Seq), text)
 }
 
 func (j *journal) quiet(mute bool) {

@@ -58,10 +58,10 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Err != nil {
-		return e.Text + ": " + e.Err.Error()
+	if e.Err == nil || errors.Is(e.Err, os.ErrNotExist) { // Text says what is missing, better than a path does
+		return e.Text
 	}
-	return e.Text
+	return e.Text + ": " + e.Err.Error()
 }
 
 // NextStep is the hint shown below the error.
