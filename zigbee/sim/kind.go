@@ -52,6 +52,7 @@ type Property struct {
 	Period time.Duration // of the swing
 	Grow   float64       // added with every sample
 	Toggle bool          // a bool that changes with every sample
+	Draws  bool          // 0, or at rest if it grows, while the sensor's on/off cluster is off
 }
 
 // Mirror is a second attribute for one property.
@@ -150,11 +151,11 @@ var kinds = index([]Kind{
 			{Cluster: zcl.ClusterElectrical, ID: 0x0605, Type: zcl.TypeUint16, Value: 10},
 		},
 		Properties: []Property{
-			{Name: "energy", Cluster: zcl.ClusterMetering, Type: zcl.TypeUint48, Scale: 1000, Start: 12.5, Grow: 0.001, Every: 15 * time.Second},
+			{Name: "energy", Cluster: zcl.ClusterMetering, Type: zcl.TypeUint48, Scale: 1000, Start: 12.5, Grow: 0.001, Every: 15 * time.Second, Draws: true},
 			{Name: "on_off", Cluster: zcl.ClusterOnOff, Type: zcl.TypeBool, Start: 1},
-			{Name: "power", Cluster: zcl.ClusterElectrical, Attribute: 0x050B, Type: zcl.TypeInt16, Scale: 10, Start: 60, Swing: 15, Period: 5 * time.Minute, Every: 6 * time.Second},
+			{Name: "power", Cluster: zcl.ClusterElectrical, Attribute: 0x050B, Type: zcl.TypeInt16, Scale: 10, Start: 60, Swing: 15, Period: 5 * time.Minute, Every: 6 * time.Second, Draws: true},
 			{Name: "voltage", Cluster: zcl.ClusterElectrical, Attribute: 0x0505, Type: zcl.TypeUint16, Scale: 10, Start: 231, Swing: 3, Period: 7 * time.Minute, Every: 6 * time.Second},
-			{Name: "current", Cluster: zcl.ClusterElectrical, Attribute: 0x0508, Type: zcl.TypeUint16, Scale: 1000, Start: 0.26, Swing: 0.06, Period: 5 * time.Minute, Every: 6 * time.Second},
+			{Name: "current", Cluster: zcl.ClusterElectrical, Attribute: 0x0508, Type: zcl.TypeUint16, Scale: 1000, Start: 0.26, Swing: 0.06, Period: 5 * time.Minute, Every: 6 * time.Second, Draws: true},
 		},
 	},
 	{

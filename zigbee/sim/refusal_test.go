@@ -288,3 +288,27 @@ func TestDelays(t *testing.T) {
 		expect[mt.ZDOActiveEPRsp](h, h.all())
 	})
 }
+
+// TestSwitchedOff has a plug that is off draw nothing.
+func TestSwitchedOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := single(t, "plug")
+		if err := s.Set("plug-1", "on_off", 0); err != nil {
+			t.Fatal(err)
+		}
+		energy := joined(t, s, "plug-1").Properties["energy"]
+		s.Pause(false)
+		time.Sleep(time.Minute)
+		got := joined(t, s, "plug-1").Properties
+		if got["power"] != 0 || got["current"] != 0 || got["energy"] != energy || got["voltage"] < 220 {
+			t.Errorf("off: %v", got)
+		}
+		if err := s.Set("plug-1", "on_off", 1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := joined(t, s, "plug-1").Properties; got["power"] < 40 || got["energy"] <= energy {
+			t.Errorf("on: %v", got)
+		}
+	})
+}

@@ -27,7 +27,7 @@ func (s *Stick) tick(d *sensor, now time.Time) time.Time {
 			p.next = now.Add(p.Every)
 		}
 		if !now.Before(p.next) {
-			p.sample()
+			p.sample(p.Draws && d.off())
 			changed := d.store(p)
 			alarm = alarm || p.Zone != 0 && changed
 			p.next = now.Add(p.Every)
@@ -47,10 +47,19 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// off reports whether the sensor is a switch, and off.
+func (d *sensor) off() bool {
+	a := d.attrs[attrKey{zcl.ClusterOnOff, 0}]
+	return a != nil && a.Value == false
+}
+
 // sample moves the property on to its next value, a function of the seed and the number of samples.
-func (p *property) sample() {
+func (p *property) sample(off bool) {
 	p.samples++
 	switch {
+	case off && p.Grow != 0:
+	case off:
+		p.value = 0
 	case p.Toggle:
 		p.value = 1 - p.value
 	case p.Grow != 0:
