@@ -86,7 +86,6 @@ func (g *Gateway) openHost(p *peers, key crypto.PrivKey) error {
 	p.publisher.Register(p.host)
 	p2p.NewEnrolServer(g.access, g.log.With("part", "enrol"), g.registry).Register(p.host)
 	for _, lost := range g.store.Lost() {
-		g.log.Warn("readings were lost in the last stop; their numbers are not used again", "device", lost.Device, "from", lost.From, "to", lost.To)
 		p.publisher.AnnounceLost(lost.Device, lost.From, lost.To)
 	}
 	return nil

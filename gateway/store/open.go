@@ -180,8 +180,7 @@ func openDB(driver, path, params string) (*sql.DB, error) {
 	return sql.Open(driver, dsn)
 }
 
-// check looks for damage before anything is migrated: always in the small tables, which every schema since the first
-// has, and in the readings after an unclean stop.
+// check looks for damage before anything is migrated: always in the small tables that the file's schema has, and in the readings after an unclean stop.
 func (s *Store) check(ctx context.Context) error {
 	var version int
 	if err := s.w.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
@@ -191,6 +190,9 @@ func (s *Store) check(ctx context.Context) error {
 		return nil // new, or migrate refuses it
 	}
 	tables := smallTables
+	if version >= lostSince {
+		tables = append([]string{"lost"}, tables...)
+	}
 	clean, _, err := s.Meta(ctx, metaClean)
 	if err != nil {
 		return err

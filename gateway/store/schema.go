@@ -101,9 +101,20 @@ END;
 `,
 	// A right on all devices does not cover those that were removed or released after it was given.
 	`ALTER TABLE grants ADD COLUMN except_devices TEXT NOT NULL DEFAULT '[]'; -- JSON array of devices.key`,
+	// What unclean stops may have lost stays known for as long as a subscriber may still be before it.
+	`CREATE TABLE lost (
+	device INTEGER NOT NULL REFERENCES devices(id),
+	first  INTEGER NOT NULL,
+	last   INTEGER NOT NULL,               -- inclusive
+	t      INTEGER NOT NULL,               -- Unix ms, when it was found
+	PRIMARY KEY (device, first)
+) WITHOUT ROWID;`,
 }
 
-// smallTables are checked page by page at every start; readings only after an unclean stop.
+// lostSince is the first schema with the table lost.
+const lostSince = 3
+
+// smallTables, which every schema has, are checked page by page at every start; readings only after an unclean stop.
 var smallTables = []string{
 	"meta", "devices", "sequences", "descriptors", "batches", "latest", "peers", "grants", "tickets", "audit",
 }
