@@ -26,7 +26,7 @@ var errFrame = &frameError{why: "a frame that cannot stand here", whole: true}
 // appendFrame appends u32 length, kind, payload and the CRC-32C over all three.
 func appendFrame(buf []byte, kind byte, payload []byte) []byte {
 	start := len(buf)
-	buf = binary.BigEndian.AppendUint32(buf, uint32(len(payload))) //nolint:gosec // payloads are at most maxPayload
+	buf = binary.BigEndian.AppendUint32(buf, uint32(len(payload)))
 	buf = append(buf, kind)
 	buf = append(buf, payload...)
 	return binary.BigEndian.AppendUint32(buf, crc32.Checksum(buf[start:], castagnoli))

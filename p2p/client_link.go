@@ -119,11 +119,11 @@ func (s *Subscription) helloNow() helloFrame {
 	return helloFrame{
 		Version: subVersion, Devices: s.o.Devices, Properties: s.o.Properties,
 		Epoch: s.epoch, Cursors: copyOrEmpty(s.cursors), Since: s.since,
-		MinInterval: uint64(max(0, s.o.MinInterval.Milliseconds())), //nolint:gosec // not negative
+		MinInterval: uint64(max(0, s.o.MinInterval.Milliseconds())),
 		Snapshot:    s.o.Snapshot,
 		Credit: &Credit{
-			Frames: uint64(max(0, s.o.WindowFrames-frames)), //nolint:gosec // not negative
-			Bytes:  uint64(max(0, s.o.WindowBytes-bytes)),   //nolint:gosec // not negative
+			Frames: uint64(max(0, s.o.WindowFrames-frames)),
+			Bytes:  uint64(max(0, s.o.WindowBytes-bytes)),
 		},
 	}
 }
@@ -180,8 +180,8 @@ func (l *link) consumed(bytes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.frames++
-	l.bytes += uint64(bytes)                                                                                //nolint:gosec // not negative
-	if l.frames >= uint64(max(1, l.s.o.WindowFrames/4)) || l.bytes >= uint64(max(1, l.s.o.WindowBytes/4)) { //nolint:gosec // not negative
+	l.bytes += uint64(bytes)
+	if l.frames >= uint64(max(1, l.s.o.WindowFrames/4)) || l.bytes >= uint64(max(1, l.s.o.WindowBytes/4)) {
 		signal(l.wake)
 	}
 }

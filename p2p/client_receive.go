@@ -28,7 +28,7 @@ func (l *link) accepted(ctx context.Context, kind frameKind, fields []byte) (tim
 	if err := decodeFields(kind, fields, &ack); err != nil {
 		return 0, err
 	}
-	every := time.Duration(min(ack.Heartbeat, uint64(heartbeatMost/time.Millisecond))) * time.Millisecond //nolint:gosec // capped
+	every := time.Duration(min(ack.Heartbeat, uint64(heartbeatMost/time.Millisecond))) * time.Millisecond
 	every = max(every, heartbeatLeast)
 
 	s := l.s

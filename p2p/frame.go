@@ -65,7 +65,7 @@ func appendFrame(dst []byte, kind frameKind, fields any) ([]byte, error) {
 	if n > MaxFrame {
 		return dst, fmt.Errorf("%s frame of %d bytes: %w", kind, n, ErrFrameSize)
 	}
-	dst = binary.AppendUvarint(dst, uint64(n)) //nolint:gosec // at most MaxFrame
+	dst = binary.AppendUvarint(dst, uint64(n))
 	dst = append(dst, frameArray2, byte(kind))
 	return append(dst, b...), nil
 }
@@ -84,7 +84,7 @@ func appendRecordFrame(dst []byte, kind frameKind, device string, seq, prev uint
 	if n > MaxFrame {
 		return dst, fmt.Errorf("%s frame of %d bytes: %w", kind, n, ErrFrameSize)
 	}
-	dst = binary.AppendUvarint(dst, uint64(n)) //nolint:gosec // at most MaxFrame
+	dst = binary.AppendUvarint(dst, uint64(n))
 	dst = append(dst, frameArray2, byte(kind), cborMap|pairs, keyDevice)
 	dst = append(appendCBORHead(dst, cborText, uint64(len(device))), device...)
 	dst = appendCBORHead(append(dst, keySeq), cborUint, seq)
@@ -120,13 +120,13 @@ func cborHeadLen(v uint64) int {
 func appendCBORHead(dst []byte, major byte, v uint64) []byte {
 	switch cborHeadLen(v) {
 	case 1:
-		return append(dst, major|byte(v)) //nolint:gosec // v < 24
+		return append(dst, major|byte(v))
 	case 2:
-		return append(dst, major|24, byte(v)) //nolint:gosec // v < 1<<8
+		return append(dst, major|24, byte(v))
 	case 3:
-		return binary.BigEndian.AppendUint16(append(dst, major|25), uint16(v)) //nolint:gosec // v < 1<<16
+		return binary.BigEndian.AppendUint16(append(dst, major|25), uint16(v))
 	case 5:
-		return binary.BigEndian.AppendUint32(append(dst, major|26), uint32(v)) //nolint:gosec // v < 1<<32
+		return binary.BigEndian.AppendUint32(append(dst, major|26), uint32(v))
 	}
 	return binary.BigEndian.AppendUint64(append(dst, major|27), v)
 }

@@ -74,7 +74,7 @@ func newKademlia(h *Host) (*kademlia, error) {
 }
 
 // weekOf numbers weeks since the Unix epoch.
-func weekOf(now time.Time) uint64 { return uint64(max(0, now.Unix()) / int64(week/time.Second)) } //nolint:gosec // not negative
+func weekOf(now time.Time) uint64 { return uint64(max(0, now.Unix()) / int64(week/time.Second)) }
 
 // discoveryKey names a gateway for one week to those who hold its secret; to everyone else it is a random number
 // that changes every week.

@@ -60,14 +60,14 @@ func BenchmarkOneSubscriber(b *testing.B) {
 	cpu := cpuTime()
 	b.ResetTimer()
 	go func() {
-		for seq := uint64(1); seq <= uint64(b.N); seq++ { //nolint:gosec // positive
+		for seq := uint64(1); seq <= uint64(b.N); seq++ {
 			for seq-received.Load() > 4000 {
 				time.Sleep(50 * time.Microsecond)
 			}
 			gw.Publish(benchRecord(seq))
 		}
 	}()
-	for received.Load() < uint64(b.N) { //nolint:gosec // positive
+	for received.Load() < uint64(b.N) {
 		e := next(b, s, EventData, EventGap)
 		if e.Kind == EventGap || e.Seq != received.Load()+1 {
 			b.Fatalf("got %+v", e)
@@ -114,7 +114,7 @@ func BenchmarkHundredSubscribers(b *testing.B) {
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for seq := uint64(1); seq <= uint64(b.N); seq++ { //nolint:gosec // positive
+	for seq := uint64(1); seq <= uint64(b.N); seq++ {
 		<-tick.C
 		began[seq] = time.Now()
 		gw.Publish(benchRecord(seq))

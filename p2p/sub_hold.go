@@ -124,7 +124,7 @@ func (s *subscriber) thin(ctx context.Context, pos *position, e *entry, mask pro
 // intervalLeft is how long after t the device's next record may go out. A clock that was set back counts as a
 // whole interval.
 func (s *subscriber) intervalLeft(pos *position, t int64) time.Duration {
-	interval := time.Duration(min(s.hello.MinInterval, maxInterval)) * time.Millisecond //nolint:gosec // at most a day
+	interval := time.Duration(min(s.hello.MinInterval, maxInterval)) * time.Millisecond
 	if pos.sentAt == 0 {
 		return 0
 	}

@@ -179,7 +179,7 @@ func (b *memoryBacklog) forget(device string, seq uint64) {
 // testRecord makes a record whose body names itself and the properties it was limited to.
 func testRecord(device string, seq uint64, props ...string) Record {
 	return Record{
-		Device: device, Seq: seq, Time: int64(seq), Props: props, //nolint:gosec // small
+		Device: device, Seq: seq, Time: int64(seq), Props: props,
 		Encode: func(props []string) (Body, error) {
 			return Body{
 				Bytes:     fmt.Appendf(nil, "%s %d %v", device, seq, props),

@@ -114,7 +114,7 @@ func TestResumeIsExactAcrossTwoHundredCuts(t *testing.T) {
 		f.take(next(t, s, EventData, EventGap))
 		src.read.Store(min(f.last["d0"], f.last["d1"], f.last["d2"]))
 	}
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a repeatable test
+	rnd := rand.New(rand.NewPCG(1, 2))
 	for cut := range cuts {
 		for range 1 + rnd.IntN(60) {
 			take()

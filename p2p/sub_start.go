@@ -45,7 +45,7 @@ func (s *subscriber) open(ctx context.Context) error {
 		}
 		heads[device] = pos.seen
 	}
-	ack := ackFrame{Epoch: s.p.o.Epoch, Heartbeat: uint64(heartbeatEvery.Milliseconds()), Heads: heads} //nolint:gosec // a positive constant
+	ack := ackFrame{Epoch: s.p.o.Epoch, Heartbeat: uint64(heartbeatEvery.Milliseconds()), Heads: heads}
 	if err := s.frame(kindAck, ack); err != nil {
 		return err
 	}

@@ -312,5 +312,5 @@ func addSaturated(have int64, more uint64) int64 {
 	if more > most {
 		return most
 	}
-	return min(have+int64(more), most) //nolint:gosec // more is at most most
+	return min(have+int64(more), most)
 }

@@ -52,7 +52,7 @@ func (n *Network) receive(m incoming, now time.Time) {
 // receiveStranger keeps a frame from an unknown address and asks who that is.
 func (n *Network) receiveStranger(m incoming, now time.Time) {
 	ask, dropped := n.strangers.add(m, now)
-	n.counters.strangerFrames.Add(uint64(dropped)) //nolint:gosec // a small count
+	n.counters.strangerFrames.Add(uint64(dropped))
 	if !ask {
 		return
 	}

@@ -111,9 +111,9 @@ func toHalf(f float32) (uint16, bool) {
 		if frac&0x1fff != 0 {
 			return 0, false
 		}
-		return sign | uint16(exp+15)<<10 | uint16(frac>>13), true //nolint:gosec // exp is in -14..15
+		return sign | uint16(exp+15)<<10 | uint16(frac>>13), true
 	}
-	shift := uint(-exp - 14 + 13) //nolint:gosec // exp is in -24..-15
+	shift := uint(-exp - 14 + 13)
 	frac |= 0x800000
 	if frac&(1<<shift-1) != 0 {
 		return 0, false

@@ -17,7 +17,7 @@ var names = [...]string{
 var numbers = func() map[string]uint64 {
 	m := make(map[string]uint64, len(names))
 	for i, n := range names {
-		m[n] = uint64(i) //nolint:gosec // an index
+		m[n] = uint64(i)
 	}
 	return m
 }()

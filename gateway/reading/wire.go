@@ -203,8 +203,8 @@ func Decode(b []byte) (Reading, error) {
 	}
 	r.Stream = d.hexID(false)
 	r.Epoch, r.Seq = d.uint(), d.uint()
-	r.Time = time.UnixMilli(int64(d.expect(majorUint, math.MaxInt64))) //nolint:gosec // within the limit
-	r.Clock = TimeQuality(d.expect(majorUint, uint64(TimeUnknown)))    //nolint:gosec // within the limit
+	r.Time = time.UnixMilli(int64(d.expect(majorUint, math.MaxInt64)))
+	r.Clock = TimeQuality(d.expect(majorUint, uint64(TimeUnknown)))
 	r.Desc = d.hexID(true)
 	r.Values = d.values()
 	if n == 9 {

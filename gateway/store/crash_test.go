@@ -76,7 +76,7 @@ func crashChild() bool {
 // life runs the child for a while, kills it and gives what it said.
 func life(t *testing.T, path string, d time.Duration) []string {
 	t.Helper()
-	cmd := exec.Command(os.Args[0]) //nolint:gosec // this test binary
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), crashEnv+"="+path)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -39,7 +39,7 @@ func (s *Store) prune(ctx context.Context) error {
 			s.wr.firstID = 0
 		}
 		s.mu.Lock()
-		s.stats.Pruned += uint64(removed) //nolint:gosec // positive by the loop's condition
+		s.stats.Pruned += uint64(removed)
 		s.stats.Rows -= removed
 		s.mu.Unlock()
 	}

@@ -167,7 +167,7 @@ const wherePart = ` FROM readings WHERE id BETWEEN ? AND ? AND device = ? AND se
 	AND (?7 = '' OR json_type(data, ?8) IS NOT NULL) `
 
 func (q *scan) args(e extent) []any {
-	return []any{e.first, e.last, q.device.id, int64(q.after), q.from, q.to, q.property, jsonPath(q.property)} //nolint:gosec // below 2^63
+	return []any{e.first, e.last, q.device.id, int64(q.after), q.from, q.to, q.property, jsonPath(q.property)}
 }
 
 func jsonPath(property string) string { return `$."` + property + `"` }

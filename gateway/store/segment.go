@@ -60,7 +60,7 @@ func (g *segment) encode() []byte {
 	b := make([]byte, 0, 6*len(ids))
 	for _, id := range ids {
 		sp := g.spans[id]
-		b = binary.AppendUvarint(b, uint64(id)) //nolint:gosec // row ids are positive
+		b = binary.AppendUvarint(b, uint64(id))
 		b = binary.AppendUvarint(b, sp.lo)
 		b = binary.AppendUvarint(b, sp.hi-sp.lo)
 	}
@@ -78,7 +78,7 @@ func findSpan(b []byte, device int64) (sp span, ok bool, err error) {
 			}
 			v[i], b = x, b[n:]
 		}
-		if v[0] == uint64(device) { //nolint:gosec // row ids are positive
+		if v[0] == uint64(device) {
 			return span{v[1], v[1] + v[2]}, true, nil
 		}
 	}
@@ -96,7 +96,7 @@ func (g *segment) decode(b []byte) error {
 			}
 			v[i], b = x, b[n:]
 		}
-		g.spans[int64(v[0])] = span{v[1], v[1] + v[2]} //nolint:gosec // written from row ids
+		g.spans[int64(v[0])] = span{v[1], v[1] + v[2]}
 	}
 	return nil
 }

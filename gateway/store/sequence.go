@@ -123,7 +123,7 @@ func (s *Store) loadLost(ctx context.Context, tx *sql.Tx, now time.Time, synchro
 func putSequence(ctx context.Context, q querier, device int64, committed, reserved uint64) error {
 	_, err := q.ExecContext(ctx, `INSERT INTO sequences(device, committed, reserved) VALUES(?, ?, ?)
 		ON CONFLICT(device) DO UPDATE SET committed = excluded.committed, reserved = excluded.reserved`,
-		device, int64(committed), int64(reserved)) //nolint:gosec // sequence numbers stay below 2^63
+		device, int64(committed), int64(reserved))
 	if err != nil {
 		return fmt.Errorf("reserving sequence numbers: %w", err)
 	}

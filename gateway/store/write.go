@@ -54,7 +54,7 @@ func (s *Store) write(ctx context.Context, tx *sql.Tx, batch []row, p *plan, res
 		}
 	}
 	for d, hi := range p.highest {
-		_, err := tx.ExecContext(ctx, "UPDATE sequences SET committed = max(committed, ?) WHERE device = ?", int64(hi), d.id) //nolint:gosec // below 2^63
+		_, err := tx.ExecContext(ctx, "UPDATE sequences SET committed = max(committed, ?) WHERE device = ?", int64(hi), d.id)
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (s *Store) writeRows(ctx context.Context, tx *sql.Tx, batch []row, id int64
 	for i := range batch {
 		r := &batch[i]
 		s.wr.text = reading.AppendValuesJSON(s.wr.text[:0], r.values)
-		err := in.add(ctx, id, r.dev.id, int64(r.seq), r.t, int64(r.tq), r.desc, string(s.wr.text)) //nolint:gosec // below 2^63
+		err := in.add(ctx, id, r.dev.id, int64(r.seq), r.t, int64(r.tq), r.desc, string(s.wr.text))
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (s *Store) writeLatest(ctx context.Context, tx *sql.Tx, batch []row) error 
 			}
 			r.dev.marks[v.Name] = s.wr.batch
 			s.wr.text = reading.AppendValueJSON(s.wr.text[:0], v)
-			err := in.add(ctx, r.dev.id, v.Name, int64(r.seq), r.t, int64(r.tq), r.desc, string(s.wr.text)) //nolint:gosec // below 2^63
+			err := in.add(ctx, r.dev.id, v.Name, int64(r.seq), r.t, int64(r.tq), r.desc, string(s.wr.text))
 			if err != nil {
 				return err
 			}

@@ -171,7 +171,7 @@ func (s *Stick) transmit(m mt.AFDataRequestExt) {
 			return
 		}
 		targets, status := s.targets(m)
-		unicast := m.Mode == mt.AddrIEEE || m.Mode == mt.AddrShort && !zdo.IsBroadcast(zb.NetworkAddress(m.Dst)) //nolint:gosec // low 16 bits are meant
+		unicast := m.Mode == mt.AddrIEEE || m.Mode == mt.AddrShort && !zdo.IsBroadcast(zb.NetworkAddress(m.Dst))
 		if f := &s.line.faults; f.ConfirmCount > 0 {
 			f.ConfirmCount--
 			status = mt.Status(f.ConfirmStatus)
@@ -188,7 +188,7 @@ func (s *Stick) transmit(m mt.AFDataRequestExt) {
 
 // targets finds who hears a message, and what the stick learns of it.
 func (s *Stick) targets(m mt.AFDataRequestExt) ([]*sensor, mt.Status) {
-	nwk := zb.NetworkAddress(m.Dst) //nolint:gosec // low 16 bits are meant
+	nwk := zb.NetworkAddress(m.Dst)
 	var one *sensor
 	switch {
 	case m.Mode == mt.AddrIEEE:
@@ -241,7 +241,7 @@ func (s *Stick) incomingFrom(m mt.AFIncomingMsg, report bool) {
 	long := &mt.AFIncomingMsgExt{
 		Group: m.Group, Cluster: m.Cluster, SrcMode: mt.AddrShort, Src: uint64(m.Src), SrcEndpoint: m.SrcEndpoint,
 		DstEndpoint: m.DstEndpoint, Broadcast: m.Broadcast, LinkQuality: m.LinkQuality, Security: m.Security,
-		Timestamp: m.Timestamp, Length: uint16(len(m.Data)), Trailer: m.Trailer, //nolint:gosec // messages over the air are short
+		Timestamp: m.Timestamp, Length: uint16(len(m.Data)), Trailer: m.Trailer,
 	}
 	if incomingExtHeader+len(m.Data) <= unpi.MaxPayload {
 		long.Data = m.Data
@@ -290,7 +290,7 @@ func (s *Stick) retrieve(m *mt.AFDataRetrieve) {
 
 // stamp is the time of a message, different for each: the host asks for parked data by it.
 func (s *Stick) stamp() uint32 {
-	now := uint32(time.Since(s.started) / stampUnit) //nolint:gosec // wraps after 15 days, as a stick's does
+	now := uint32(time.Since(s.started) / stampUnit)
 	s.lastStamp = max(now, s.lastStamp+1)
 	return s.lastStamp
 }

@@ -188,13 +188,13 @@ func (s *Stick) configured() nv.Network {
 	if n.ChannelMask == 0 {
 		n.ChannelMask = 1 << defaultChannel
 	}
-	n.Channel = uint8(bits.TrailingZeros32(n.ChannelMask)) //nolint:gosec // below 32
+	n.Channel = uint8(bits.TrailingZeros32(n.ChannelMask))
 	n.PAN = 0xFFFF
 	if v := s.mem.Get(nv.Legacy(nv.PANID)); len(v) == 2 {
 		n.PAN = zb.PANID(binary.LittleEndian.Uint16(v))
 	}
 	if n.PAN == 0xFFFF {
-		n.PAN = zb.PANID(s.rng.UintN(0xFFFE) + 1) //nolint:gosec // below 0xFFFF
+		n.PAN = zb.PANID(s.rng.UintN(0xFFFE) + 1)
 	}
 	for _, item := range []uint16{nv.APSUseExtPANID, nv.ExtendedPANID, nv.ExtAddr} {
 		if v := s.mem.Get(nv.Legacy(item)); len(v) == 8 && n.ExtendedPAN == 0 {

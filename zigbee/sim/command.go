@@ -48,8 +48,8 @@ func (s *Stick) switchTo(d *sensor, command uint8) {
 		if p.Cluster != zcl.ClusterOnOff || p.Zone != 0 {
 			continue
 		}
-		switch {
-		case command == commandToggle:
+		switch command {
+		case commandToggle:
 			p.value = 1 - p.value
 		default:
 			p.value = float64(command)

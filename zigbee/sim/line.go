@@ -77,7 +77,7 @@ func (l *line) put(frame []byte, report bool) {
 	damage := report || !l.faults.ReportsOnly
 	if damage {
 		l.frames++
-		if every := uint64(max(l.faults.GarbageEvery, 1)); l.faults.GarbageBytes > 0 && l.frames%every == 0 { //nolint:gosec // positive
+		if every := uint64(max(l.faults.GarbageEvery, 1)); l.faults.GarbageBytes > 0 && l.frames%every == 0 {
 			l.garbage()
 		}
 	}
@@ -93,9 +93,9 @@ func (l *line) put(frame []byte, report bool) {
 func (l *line) garbage() {
 	n := min(l.faults.GarbageBytes, highWater)
 	for range n {
-		l.buf = append(l.buf, byte(l.rng.Uint32())) //nolint:gosec // the low byte is meant
+		l.buf = append(l.buf, byte(l.rng.Uint32()))
 	}
-	l.stats.BytesGarbage += uint64(n) //nolint:gosec // not negative
+	l.stats.BytesGarbage += uint64(n)
 }
 
 func (l *line) once(frame []byte, report, damage bool) {

@@ -117,7 +117,7 @@ func (s *Stick) loadReport(d *sensor, stamp bool) {
 	}
 	records := []zcl.Attribute{record}
 	if stamp {
-		records = append(records, zcl.Attribute{ID: StampAttribute, Type: zcl.TypeUint64, Value: uint64(time.Now().UnixNano())}) //nolint:gosec // after 1970
+		records = append(records, zcl.Attribute{ID: StampAttribute, Type: zcl.TypeUint64, Value: uint64(time.Now().UnixNano())})
 	}
 	before := s.line.stats.ReportsSent
 	s.sent()
@@ -133,7 +133,7 @@ func loadValue(t zcl.DataType, n uint64) any {
 	case zcl.TypeSingle:
 		return float64((n-1)%(1<<24) + 1) // what a float32 counts without a gap
 	case zcl.TypeInt8, zcl.TypeInt16, zcl.TypeInt24, zcl.TypeInt32:
-		return int64((n-1)%(1<<(8*typeSize(t)-1)-1) + 1) //nolint:gosec // within the type
+		return int64((n-1)%(1<<(8*typeSize(t)-1)-1) + 1)
 	default:
 		return (n-1)%(1<<(8*typeSize(t))-2) + 1
 	}

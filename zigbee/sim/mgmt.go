@@ -47,7 +47,7 @@ func mgmtHandlers() table {
 func page(rows [][]byte, start uint8) []byte {
 	part := rows[min(int(start), len(rows)):]
 	part = part[:min(tablePage, len(part))]
-	b := []byte{byte(zdo.StatusSuccess), byte(len(rows)), start, byte(len(part))} //nolint:gosec // tables are short
+	b := []byte{byte(zdo.StatusSuccess), byte(len(rows)), start, byte(len(part))}
 	for _, row := range part {
 		b = append(b, row...)
 	}
@@ -168,13 +168,13 @@ func (s *Stick) nwkUpdate(m mt.ZDOMgmtNwkUpdateReq) {
 		n := bits.OnesCount32(m.Channels & zigbeeChannels)
 		b := binary.LittleEndian.AppendUint32([]byte{byte(zdo.StatusSuccess)}, m.Channels)
 		b = binary.LittleEndian.AppendUint16(b, 0)
-		b = append(binary.LittleEndian.AppendUint16(b, 0), byte(n)) //nolint:gosec // at most 16
+		b = append(binary.LittleEndian.AppendUint16(b, 0), byte(n))
 		for range n {
-			b = append(b, byte(20+s.rng.UintN(60))) //nolint:gosec // below 80
+			b = append(b, byte(20+s.rng.UintN(60)))
 		}
 		s.answer(m.Dst, zdoMgmtNwkUpdate|zdoResponse, b)
 	case m.Duration == changeChannel && bits.OnesCount32(m.Channels&zigbeeChannels) == 1:
-		s.network.Channel = uint8(bits.TrailingZeros32(m.Channels)) //nolint:gosec // below 32
+		s.network.Channel = uint8(bits.TrailingZeros32(m.Channels))
 		s.network.ChannelMask = m.Channels
 		s.network.UpdateID++
 		s.mem.SetChannel(s.network)
@@ -191,7 +191,7 @@ func groupHandlers() table {
 			if g.endpoint == zb.Endpoint(b[0]) && g.id == zb.GroupID(nwkAt(b[1:])) {
 				answer[0] = nv.Success
 				copy(answer[1:], b[1:3])
-				answer[3] = byte(len(g.name)) //nolint:gosec // cut to groupNameLen
+				answer[3] = byte(len(g.name))
 				copy(answer[4:], g.name)
 			}
 		}
@@ -218,7 +218,7 @@ func groupHandlers() table {
 		s.sendRaw(cmd.Response(), answer, false)
 	})
 	raw(t, unpi.ZDO, mtCountGroups, 0, func(s *Stick, cmd mt.Command, _ []byte) {
-		s.sendRaw(cmd.Response(), []byte{byte(len(s.groups))}, false) //nolint:gosec // at most maxGroups
+		s.sendRaw(cmd.Response(), []byte{byte(len(s.groups))}, false)
 	})
 	return t
 }

@@ -103,7 +103,7 @@ func (s *Stick) awaitPeer(ctx context.Context, master *os.File) error {
 	for {
 		var state int16
 		err := conn.Control(func(fd uintptr) {
-			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // file descriptors are small
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			if _, err := unix.Poll(fds, 0); err == nil {
 				state = fds[0].Revents
 			} else {

@@ -99,7 +99,7 @@ func newSensors(o Options) ([]*sensor, error) {
 		}
 		d := newSensor(kind, spec, o)
 		for d.nwk == 0 || short[d.nwk] {
-			d.nwk = zb.NetworkAddress(d.rng.UintN(0xFFF0) + 1) //nolint:gosec // below 0xFFF8
+			d.nwk = zb.NetworkAddress(d.rng.UintN(0xFFF0) + 1)
 		}
 		if names[d.name] || addresses[d.ieee] {
 			return nil, fmt.Errorf("two sensors named %q or with address %s", d.name, d.ieee)
@@ -118,7 +118,7 @@ func newSensor(kind *Kind, spec SensorSpec, o Options) *sensor {
 	if d.ieee == 0 {
 		d.ieee = zb.IEEEAddress(0x00158d0000000000 | d.rng.Uint64()&0xFFFFFFFFFF)
 	}
-	d.lqi = uint8(100 + d.rng.UintN(156)) //nolint:gosec // at most 255
+	d.lqi = uint8(100 + d.rng.UintN(156))
 	d.forget()
 	return d
 }
@@ -289,7 +289,7 @@ func (d *sensor) bindingRows() [][]byte {
 
 func bindTarget(b mt.ZDOBindReq) zdo.BindTarget {
 	return zdo.BindTarget{
-		Mode: zdo.AddressMode(b.Mode), Group: zb.GroupID(b.Target), IEEE: zb.IEEEAddress(b.Target), Endpoint: b.TargetEndpoint, //nolint:gosec // low 16 bits are meant
+		Mode: zdo.AddressMode(b.Mode), Group: zb.GroupID(b.Target), IEEE: zb.IEEEAddress(b.Target), Endpoint: b.TargetEndpoint,
 	}
 }
 

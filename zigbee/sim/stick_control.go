@@ -124,7 +124,7 @@ func (s *Stick) Join(name string) error {
 func (s *Stick) Move(name string) error {
 	return s.member(name, func(d *sensor) {
 		for old := d.nwk; d.nwk == old || s.taken(d); {
-			d.nwk = zb.NetworkAddress(d.rng.UintN(0xFFF0) + 1) //nolint:gosec // below 0xFFF8
+			d.nwk = zb.NetworkAddress(d.rng.UintN(0xFFF0) + 1)
 		}
 		s.mem.AddDevice(nv.Known{IEEE: d.ieee, Network: d.nwk, Child: d.associated})
 		s.announce(d)

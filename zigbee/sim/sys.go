@@ -35,7 +35,7 @@ func sysHandlers() table {
 		s.status(cmd, s.mem.Write(nv.ExtAddr, 0, b[:8]))
 	})
 	raw(t, unpi.SYS, sysRandom, 0, func(s *Stick, cmd mt.Command, _ []byte) {
-		s.sendRaw(cmd.Response(), binary.LittleEndian.AppendUint16(nil, uint16(s.rng.Uint32())), false) //nolint:gosec // low bits are meant
+		s.sendRaw(cmd.Response(), binary.LittleEndian.AppendUint16(nil, uint16(s.rng.Uint32())), false)
 	})
 	raw(t, unpi.SYS, sysGetTime, 0, func(s *Stick, cmd mt.Command, _ []byte) {
 		s.sendRaw(cmd.Response(), zigbeeTime(time.Now().UTC()), false)
@@ -52,9 +52,9 @@ var zigbeeEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func zigbeeTime(now time.Time) []byte {
 	seconds := now.Sub(zigbeeEpoch) / time.Second
-	b := binary.LittleEndian.AppendUint32(nil, uint32(seconds))                                                 //nolint:gosec // until 2136
-	b = append(b, byte(now.Hour()), byte(now.Minute()), byte(now.Second()), byte(now.Month()), byte(now.Day())) //nolint:gosec // all below 60
-	return binary.LittleEndian.AppendUint16(b, uint16(now.Year()))                                              //nolint:gosec // a year
+	b := binary.LittleEndian.AppendUint32(nil, uint32(seconds))
+	b = append(b, byte(now.Hour()), byte(now.Minute()), byte(now.Second()), byte(now.Month()), byte(now.Day()))
+	return binary.LittleEndian.AppendUint16(b, uint16(now.Year()))
 }
 
 func nvHandlers() table {
@@ -72,7 +72,7 @@ func nvHandlers() table {
 		if s.gone(m.Item) {
 			length = 0
 		}
-		s.send(&mt.NVLengthRsp{Length: uint16(length)}) //nolint:gosec // bounded by the size of the memory
+		s.send(&mt.NVLengthRsp{Length: uint16(length)})
 	})
 	on(t, func(s *Stick, m *mt.NVRead) {
 		status, value := s.nvRead(m.Item, int(m.Offset))
@@ -137,7 +137,7 @@ func extHandlers(t table) {
 	})
 	on(t, func(s *Stick, m *mt.ExtNVLength) {
 		length := s.mem.Len(nv.ID{System: m.System, Item: m.Item, Sub: m.Sub})
-		s.send(&mt.ExtNVLengthRsp{Length: uint32(length)}) //nolint:gosec // bounded by the size of the memory
+		s.send(&mt.ExtNVLengthRsp{Length: uint32(length)})
 	})
 	on(t, func(s *Stick, m *mt.ExtNVRead) {
 		status, value := s.mem.ReadExt(nv.ID{System: m.System, Item: m.Item, Sub: m.Sub}, int(m.Offset), int(m.Length))

@@ -227,7 +227,7 @@ func (s *Stick) descriptors(d *sensor) []zdo.SimpleDescriptor {
 }
 
 func appendEndpoints(b []byte, descriptors []zdo.SimpleDescriptor) []byte {
-	b = append(b, byte(len(descriptors))) //nolint:gosec // endpoints are numbered by a byte
+	b = append(b, byte(len(descriptors)))
 	for _, d := range descriptors {
 		b = append(b, byte(d.Endpoint))
 	}
@@ -239,7 +239,7 @@ func simpleAnswer(descriptors []zdo.SimpleDescriptor, nwk zb.NetworkAddress, end
 	for _, d := range descriptors {
 		if d.Endpoint == endpoint {
 			text := d.Append(nil)
-			return append(append(b, byte(len(text))), text...) //nolint:gosec // register frames bound it
+			return append(append(b, byte(len(text))), text...)
 		}
 	}
 	b[0] = byte(zdo.StatusNotActive)

@@ -34,7 +34,7 @@ func appendValue(dst []byte, t DataType, value any, depth int) ([]byte, error) {
 		}
 	case kindInt:
 		if v, ok := asInt(value); ok && v >= minInt(size) && v <= -(minInt(size)+1) {
-			return appendUint(dst, uint64(v), size), nil //nolint:gosec // two's complement is meant
+			return appendUint(dst, uint64(v), size), nil
 		}
 	case kindFloat:
 		if v, ok := asFloat(value); ok {
@@ -153,7 +153,7 @@ func asUint(value any) (uint64, bool) {
 		return uint64(v), true
 	}
 	v, ok := asInt(value)
-	return uint64(v), ok && v >= 0 //nolint:gosec // the sign is looked at
+	return uint64(v), ok && v >= 0
 }
 
 func asInt(value any) (int64, bool) {
@@ -175,7 +175,7 @@ func asInt(value any) (int64, bool) {
 	case uint32:
 		return int64(v), true
 	case uint64:
-		return int64(v), v <= math.MaxInt64 //nolint:gosec // the range is looked at
+		return int64(v), v <= math.MaxInt64
 	}
 	return 0, false
 }
@@ -193,7 +193,7 @@ func asFloat(value any) (float64, bool) {
 
 func appendUint(dst []byte, v uint64, size int) []byte {
 	for range size {
-		dst = append(dst, byte(v)) //nolint:gosec // the low byte is meant
+		dst = append(dst, byte(v))
 		v >>= 8
 	}
 	return dst
@@ -233,5 +233,5 @@ func floatToSemi(v float64) uint16 {
 	}
 	fraction, exponent := math.Frexp(v) // 0.5 <= fraction < 1
 	rounded := uint16(math.RoundToEven(fraction * 2048))
-	return sign | (uint16(exponent+13)<<10 + rounded) //nolint:gosec // 0..30; the hidden bit adds the last one
+	return sign | (uint16(exponent+13)<<10 + rounded)
 }

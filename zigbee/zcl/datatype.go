@@ -110,7 +110,7 @@ func makeLayouts() (t [256]layout) {
 	}
 	for _, f := range families {
 		for i := range f.sizes {
-			t[int(f.first)+i] = layout{fmt.Sprintf("%s%d", f.name, 8*(i+1)), f.kind, uint8(i + 1)} //nolint:gosec // 1..8
+			t[int(f.first)+i] = layout{fmt.Sprintf("%s%d", f.name, 8*(i+1)), f.kind, uint8(i + 1)}
 		}
 	}
 	singles := map[DataType]layout{

@@ -192,7 +192,7 @@ func minInt(size int) int64 { return math.MinInt64 >> (64 - 8*size) }
 
 func signExtend(v uint64, size int) int64 {
 	shift := 64 - 8*size
-	return int64(v<<shift) >> shift //nolint:gosec // two's complement is meant
+	return int64(v<<shift) >> shift
 }
 
 func floatFrom(b []byte) float64 {

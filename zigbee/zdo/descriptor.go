@@ -117,7 +117,7 @@ func DecodeSimpleDescriptor(b []byte) (SimpleDescriptor, error) {
 
 func appendClusters(dst []byte, clusters []zb.ClusterID) []byte {
 	clusters = clusters[:min(len(clusters), 0xff)]
-	dst = append(dst, byte(len(clusters))) //nolint:gosec // limited above
+	dst = append(dst, byte(len(clusters)))
 	for _, c := range clusters {
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(c))
 	}

@@ -58,7 +58,7 @@ func (m *Memory) tclk() []ID {
 func rows(table uint16, n int) []ID {
 	ids := make([]ID, n)
 	for i := range ids {
-		ids[i] = Table(table, uint16(i)) //nolint:gosec // bounded by the capacity of the memory
+		ids[i] = Table(table, uint16(i))
 	}
 	return ids
 }
@@ -184,7 +184,7 @@ func (m *Memory) setAddrRow(i int, user uint8, k Known) {
 	b := binary.LittleEndian.AppendUint16(nil, uint16(k.Network))
 	b = binary.LittleEndian.AppendUint64(b, uint64(k.IEEE))
 	if m.Aligned {
-		m.Set(Table(TableAddrMgr, uint16(i)), append([]byte{user, 0xFF}, b...)) //nolint:gosec // i is a row's number
+		m.Set(Table(TableAddrMgr, uint16(i)), append([]byte{user, 0xFF}, b...))
 		return
 	}
 	blob := m.Get(Legacy(AddrMgr))

@@ -90,7 +90,7 @@ func (m *Memory) Remove(id ID) {
 // Rows counts the rows of an extended table, which has no holes.
 func (m *Memory) Rows(item uint16) int {
 	n := 0
-	for m.Len(Table(item, uint16(n))) > 0 { //nolint:gosec // bounded by the capacity of the memory
+	for m.Len(Table(item, uint16(n))) > 0 {
 		n++
 	}
 	return n
