@@ -33,7 +33,7 @@ func number(value any) (float64, bool) {
 func integer(value any) (int64, bool) {
 	switch v := value.(type) {
 	case uint64:
-		return int64(v), v <= math.MaxInt64 //nolint:gosec // the range is looked at
+		return int64(v), v <= math.MaxInt64
 	case int64:
 		return v, true
 	}

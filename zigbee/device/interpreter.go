@@ -76,7 +76,7 @@ func (in *Interpreter) apply(dst []Measure, endpoint uint8, cluster uint16, a *z
 		return dst
 	case kindZone:
 		if status, ok := integer(a.Value); ok {
-			return in.zoneMeasures(dst, endpoint, uint16(status)) //nolint:gosec // sixteen bits by the standard
+			return in.zoneMeasures(dst, endpoint, uint16(status))
 		}
 		return append(dst, in.raw(endpoint, cluster, a))
 	case kindUnit:

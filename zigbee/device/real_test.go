@@ -89,8 +89,10 @@ var sources = map[string][]struct {
 	"ElectricalMeasurementRMSVoltage": {{zcl.ClusterElectrical, "voltage"}},
 	"ElectricalMeasurementRMSCurrent": {{zcl.ClusterElectrical, "current"}},
 	"IASZone": {
-		{zcl.ClusterIASZone, "occupancy"}, {zcl.ClusterIASZone, "contact"},
-		{zcl.ClusterIASZone, "water_leak"}, {zcl.ClusterIASZone, "smoke"},
+		{zcl.ClusterIASZone, "occupancy"},
+		{zcl.ClusterIASZone, "contact"},
+		{zcl.ClusterIASZone, "water_leak"},
+		{zcl.ClusterIASZone, "smoke"},
 	},
 }
 
@@ -213,7 +215,7 @@ func compare(t *testing.T, file string, in *Interpreter, e entity, measures map[
 		return "the other gateway has no value"
 	}
 	for _, s := range sources[e.Class] {
-		name := in.names.name(uint8(e.Endpoint), s.cluster, s.base) //nolint:gosec // recorded endpoints
+		name := in.names.name(uint8(e.Endpoint), s.cluster, s.base)
 		got, ok := measures[name]
 		if !ok {
 			continue
