@@ -77,7 +77,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.daemonCommand(), a.hiveCommand(), a.statusCommand(), a.doctorCommand(), a.networkCommand(), a.pairCommand(),
 		a.devicesCommand(), a.watchCommand(), a.historyCommand(), a.shareCommand(), a.accessCommand(), a.subscribeCommand(),
-		a.ledgerCommand(), a.simCommand(), a.demoCommand(), a.configCommand(), a.versionCommand(),
+		a.ledgerCommand(), a.simCommand(), a.demoCommand(), a.configCommand(), a.versionCommand(), a.manCommand(),
 	)
 	completeFormats(root)
 	return root

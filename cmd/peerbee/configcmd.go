@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/peerbee/peerbee/config"
@@ -37,12 +38,16 @@ func (a *app) configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.format != formatTable {
-				return a.print(c, nil)
-			}
 			text, err := config.Marshal(c)
 			if err != nil {
 				return err
+			}
+			if a.format != formatTable { // the same keys as in the file
+				var keys map[string]any
+				if err := toml.Unmarshal(text, &keys); err != nil {
+					return fmt.Errorf("read the configuration back: %w", err)
+				}
+				return a.print(keys, nil)
 			}
 			_, err = a.out.Write(text)
 			return err

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,24 +104,30 @@ func parseValue(text string) any {
 func (a *app) simControlCommand() *cobra.Command {
 	var socket string
 	cmd := &cobra.Command{
-		Use:   "ctl VERB [ARGS]",
+		Use:   "ctl VERB [ARG...]",
 		Short: "Steer a running simulation: values, joins, faults",
 		Long: "Verbs: sensors, stats, set SENSOR PROPERTY VALUE, join SENSOR, leave SENSOR, press SENSOR, move SENSOR, reset,\n" +
 			"stray, stall SPAN, unplug SPAN, pause, resume.",
 		Example: "  peerbee sim ctl --control /tmp/stick.ctl set temperature-1 temperature 23.5\n  peerbee sim ctl --control /tmp/stick.ctl unplug 10s",
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{"which verb?", cmd.CommandPath() + " --help"}
 			}
-			verb, ok := controlVerbs[args[0]]
-			if !ok || len(args)-1 != verb.args {
+			if verb, ok := controlVerbs[args[0]]; !ok || len(args)-1 != verb.args {
 				return usageError{fmt.Sprintf("cannot %q", strings.Join(args, " ")), cmd.CommandPath() + " --help"}
+			}
+			return nil
+		},
+		ValidArgs: slices.Sorted(maps.Keys(controlVerbs)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if socket == "" {
+				return usageError{"which simulation?", "name its socket: --control PATH, the same as given to peerbee sim"}
 			}
 			c, err := sim.Dial(socket)
 			if err != nil {
 				return err
 			}
-			answer, err := verb.run(cmd.Context(), c, args[1:])
+			answer, err := controlVerbs[args[0]].run(cmd.Context(), c, args[1:])
 			if err != nil || answer == nil {
 				return err
 			}
