@@ -12,7 +12,7 @@ export function peer (connectionEncrypters = [noise()]) {
     transports: [tcp()],
     connectionEncrypters,
     streamMuxers: [yamux()],
-    services: { identify: identify(), ping: ping() },
+    services: { identify: identify({ runOnConnectionOpen: false }), ping: ping() },
     connectionGater: { denyDialMultiaddr: () => false }
   })
 }
