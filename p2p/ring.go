@@ -102,8 +102,9 @@ func (e *entry) evict() {
 
 // track is what the publisher knows of one device's numbering.
 type track struct {
-	first uint64 // the first sequence published or announced lost by this process
+	first uint64 // where the ring's own, unbroken account of the device begins
 	last  uint64 // highest sequence published or announced lost
+	begun bool   // something was published: from here on a sequence that is left out does not exist
 	// evicted: everything up to here is not in the ring (any more, or never was).
 	evicted uint64
 	// evictedBy gives, per property, the highest evicted sequence that carried it, so that a gap is announced
@@ -140,7 +141,8 @@ func (r *ring) publish(rec Record) error {
 	if rec.Seq <= t.last {
 		return fmt.Errorf("device %q: sequence %d after %d: %w", rec.Device, rec.Seq, t.last, errRecord)
 	}
-	t.last = rec.Seq
+	t.resume(rec.Seq)
+	t.last, t.begun = rec.Seq, true
 	for _, p := range rec.Props {
 		t.props[p] = struct{}{}
 	}
@@ -161,6 +163,7 @@ func (r *ring) announceLost(device string, lost span) error {
 	if lost.to < lost.from {
 		return fmt.Errorf("device %q: lost up to %d after %d was published: %w", device, lost.to, t.last, errRecord)
 	}
+	t.resume(lost.from)
 	t.last = lost.to
 	t.lost = append(t.lost, lost)
 	if len(t.lost) > maxLostSpans {
@@ -168,6 +171,14 @@ func (r *ring) announceLost(device string, lost span) error {
 	}
 	r.push(&entry{rec: Record{Device: device}, lost: lost})
 	return nil
+}
+
+// resume begins the account anew at seq when there is a hole before it: between losses of earlier runs, and after
+// them, lie records that only the backlog has.
+func (t *track) resume(seq uint64) {
+	if !t.begun && seq > t.last+1 {
+		t.first, t.evicted = seq, seq-1
+	}
 }
 
 // track finds or begins a device whose first entry here is first: all before that can only be in the backlog.

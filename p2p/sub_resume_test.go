@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -254,6 +255,54 @@ func TestLossBetweenStoredRecordsIsTold(t *testing.T) {
 	want := []Event{{Kind: EventGap, Device: "a", From: 38, To: 99, Reason: GapLost}}
 	if d := cmp.Diff(want, f.gaps); d != "" {
 		t.Fatal(d)
+	}
+}
+
+// A gateway was killed twice, and stopped cleanly later: what it stored between and after the losses is only in
+// the backlog.
+func TestRecordsBetweenOldLossesArrive(t *testing.T) {
+	for _, cursor := range []uint64{36, 37, 40, 99, 100, 102, 110, 199, 200, 201} {
+		h := streamHost(t)
+		b := newMemoryBacklog()
+		var stored []uint64
+		for _, part := range []span{{36, 37}, {100, 102}, {200, 201}} {
+			for seq := part.from; seq <= part.to; seq++ {
+				b.store(testRecord("a", seq, "t"))
+				stored = append(stored, seq)
+			}
+		}
+		gw := serveGateway(t, PublisherOptions{Auth: allowing(h), Backlog: b})
+		losses := []span{{38, 99}, {103, 199}}
+		for _, l := range losses {
+			gw.AnnounceLost("a", l.from, l.to)
+		}
+		gw.Publish(testRecord("a", 203, "t"))
+		s := subscribe(t, h, gw, SubscribeOptions{Epoch: 7, Cursors: map[string]uint64{"a": cursor}})
+		var want, got []string
+		for _, seq := range append(stored, 203) {
+			if seq > cursor {
+				want = append(want, fmt.Sprint(seq))
+			}
+		}
+		for _, l := range losses {
+			if l.to > cursor {
+				want = append(want, fmt.Sprintf("%d-%d", max(l.from, cursor+1), l.to))
+			}
+		}
+		for last := uint64(0); last < 203; {
+			e := next(t, s, EventData, EventGap)
+			if e.Kind == EventGap {
+				got = append(got, fmt.Sprintf("%d-%d", e.From, e.To))
+				continue
+			}
+			last = e.Seq
+			got = append(got, fmt.Sprint(e.Seq))
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("cursor %d (-want +got):\n%s", cursor, d)
+		}
 	}
 }
 
