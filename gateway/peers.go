@@ -31,9 +31,13 @@ type peers struct {
 	host      *p2p.Host      // nil when off
 	publisher *p2p.Publisher // nil when off
 
-	mu      sync.Mutex // guards shutOut
-	shutOut []peer.ID  // revoked since the start
+	mu      sync.Mutex              // guards shutOut
+	shutOut map[peer.ID]*time.Timer // revoked since the start, and when their connections end
 }
+
+// farewell is how long a revoked peer's streams have to tell it why they end. They carry nothing else: its rights
+// are gone already.
+const farewell = time.Second
 
 // openPeers opens the rights and, unless switched off, the host; it listens from here on, but lets nobody in who
 // has neither a right nor an open ticket.
@@ -46,7 +50,7 @@ func (g *Gateway) openPeers(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("own peer ID: %w", err)
 	}
-	p := &peers{self: id, mode: g.config.P2P.Mode}
+	p := &peers{self: id, mode: g.config.P2P.Mode, shutOut: map[peer.ID]*time.Timer{}}
 	g.published = p
 	g.access, err = access.New(ctx, g.store, access.Options{Clock: g.clock.Now, Log: g.log.With("part", "access"), OnRevoke: p.revoke})
 	if err != nil {
@@ -114,15 +118,25 @@ func (p *peers) publish(r p2p.Record) {
 	}
 }
 
-// revoke ends a peer's connections; its rights are gone already.
+// revoke ends a peer's connections after a farewell; its rights are gone already.
 func (p *peers) revoke(who peer.ID) {
 	if p.host == nil {
 		return
 	}
 	p.mu.Lock()
-	p.shutOut = append(p.shutOut, who)
-	p.mu.Unlock()
-	p.host.Revoke(who)
+	defer p.mu.Unlock()
+	if before := p.shutOut[who]; before != nil {
+		before.Stop()
+	}
+	var end *time.Timer
+	end = time.AfterFunc(farewell, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.shutOut[who] == end { // not let in again meanwhile
+			p.host.Revoke(who)
+		}
+	})
+	p.shutOut[who] = end
 	p.host.AdvertiseNow()
 }
 
@@ -130,10 +144,11 @@ func (p *peers) revoke(who peer.ID) {
 func (p *peers) readmit() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, who := range p.shutOut {
+	for who, end := range p.shutOut {
+		end.Stop()
 		p.host.Allow(who)
 	}
-	p.shutOut = nil
+	clear(p.shutOut)
 }
 
 func (p *peers) services() map[string]func(context.Context) error {

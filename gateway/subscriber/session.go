@@ -161,9 +161,9 @@ func (s *session) deliver(e p2p.Event) error {
 func explain(err error, gateway string) error {
 	switch {
 	case errors.Is(err, p2p.ErrRevoked):
-		return &Error{Text: "the owner of " + gateway + " has ended this access", Hint: "ask for a new ticket"}
+		return &Error{Text: "the owner of " + gateway + " has ended this access", Hint: "ask for a new ticket", cause: err}
 	case errors.Is(err, p2p.ErrNotEnrolled):
-		return &Error{Text: gateway + " gives this peer nothing", Hint: "ask its owner for a ticket: peerbee share DEVICE"}
+		return &Error{Text: gateway + " gives this peer nothing", Hint: "ask its owner for a ticket: peerbee share DEVICE", cause: err}
 	}
 	return err
 }

@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,7 +55,8 @@ type Peer struct {
 // Error is a failure with its next step.
 type Error struct {
 	Text, Hint string
-	Err        error
+	Err        error // shown behind Text
+	cause      error // what errors.Is finds where Text says it all
 }
 
 func (e *Error) Error() string {
@@ -67,7 +69,9 @@ func (e *Error) Error() string {
 // NextStep is the hint shown below the error.
 func (e *Error) NextStep() string { return e.Hint }
 
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() []error {
+	return slices.DeleteFunc([]error{e.Err, e.cause}, func(err error) bool { return err == nil })
+}
 
 // Open prepares a peer; nothing is dialled yet.
 func Open(_ context.Context, o Options) (*Peer, error) {
@@ -195,8 +199,11 @@ func (p *Peer) Enrol(ctx context.Context, ticket, name string) (string, error) {
 	if errors.Is(err, p2p.ErrDenied) {
 		return "", &Error{Text: "the gateway refuses this ticket", Err: err, Hint: "it was used by another peer, revoked or has expired: ask for a new one"}
 	}
-	if err != nil {
-		return "", fmt.Errorf("redeem the ticket: %w", err)
+	if err != nil { // a gateway with no ticket open hangs up on strangers
+		return "", &Error{
+			Text: "the gateway did not take the ticket", Err: err,
+			Hint: "a ticket works once: if it was used, revoked or has expired, ask for a new one; otherwise try again",
+		}
 	}
 	g := Gateway{
 		Name: name, PeerID: t.Gateway.String(), Secret: welcome.DiscoverySecret, Role: welcome.Role, Expires: welcome.Expires,
