@@ -23,14 +23,14 @@ import (
 const maxJoin = 254
 
 func (a *app) pairCommand() *cobra.Command {
-	var seconds int
+	var seconds, count int
 	var router string
 	var closeNow bool
 	cmd := &cobra.Command{
 		Use:     "pair",
 		Short:   "Open the network so that sensors can join, and show them as they arrive",
 		Long:    "Opens joining for at most 254 seconds and shows each sensor as it joins and is interviewed.\nPress the sensor's pairing button now. Joining closes when the time is over or you press Ctrl-C.",
-		Example: "  peerbee pair\n  peerbee pair --for 60 --through hallway-plug\n  peerbee pair --close",
+		Example: "  peerbee pair\n  peerbee pair --count 1\n  peerbee pair --for 60 --through hallway-plug\n  peerbee pair --close",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if seconds < 1 || seconds > maxJoin {
@@ -44,11 +44,12 @@ func (a *app) pairCommand() *cobra.Command {
 					fmt.Fprintln(a.err, "joining is closed")
 					return nil
 				}
-				return a.pair(ctx, c, api.Pair{Seconds: uint8(seconds), Router: router}) // #nosec G115 -- checked above
+				return a.pair(ctx, c, api.Pair{Seconds: uint8(seconds), Router: router}, count) // #nosec G115 -- checked above
 			})
 		},
 	}
 	cmd.Flags().IntVar(&seconds, "for", maxJoin, "how many seconds to keep joining open")
+	cmd.Flags().IntVar(&count, "count", 0, "close as soon as this many sensors are ready (0: stay open)")
 	cmd.Flags().StringVar(&router, "through", "", "open through this router only")
 	cmd.Flags().BoolVar(&closeNow, "close", false, "close joining now")
 	return cmd
@@ -63,7 +64,7 @@ type pairing struct {
 	ready  map[string]string // by address: the name
 }
 
-func (a *app) pair(ctx context.Context, c *client.Client, p api.Pair) error {
+func (a *app) pair(ctx context.Context, c *client.Client, p api.Pair, count int) error {
 	if err := a.offerToForm(ctx, c); err != nil {
 		return err
 	}
@@ -82,12 +83,19 @@ func (a *app) pair(ctx context.Context, c *client.Client, p api.Pair) error {
 			view.open(p.Seconds)
 			return nil
 		}
-		return view.show(e)
+		if err := view.show(e); err != nil {
+			return err
+		}
+		if count > 0 && len(view.ready) >= count {
+			return errEnough
+		}
+		return nil
 	})
 	if view.line != nil {
 		view.line.end()
 	}
-	if ctx.Err() != nil && view.line != nil {
+	enough := errors.Is(err, errEnough)
+	if view.line != nil && (enough || ctx.Err() != nil) {
 		shut, done := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 		defer done()
 		err = c.Post(shut, "/v1/pair", api.Pair{}, nil)
@@ -112,9 +120,6 @@ func (v *pairing) open(seconds uint8) {
 // show prints a device's line when its state changes: an interview tells of each of its steps, and most look
 // alike to a person.
 func (v *pairing) show(e api.Event) error {
-	if v.a.format != formatTable {
-		return json.NewEncoder(v.a.out).Encode(e)
-	}
 	if e.Device == nil {
 		return nil
 	}
@@ -134,11 +139,14 @@ func (v *pairing) show(e api.Event) error {
 		default:
 			v.unsure[d.ID] = true
 		}
-		if v.shown[d.ID] != state {
+		if v.a.format == formatTable && v.shown[d.ID] != state {
 			v.shown[d.ID] = state
 			fmt.Fprintln(v.a.out, text)
 		}
 	})
+	if v.a.format != formatTable {
+		return json.NewEncoder(v.a.out).Encode(e)
+	}
 	return nil
 }
 

@@ -147,7 +147,7 @@ func (a *app) accessCommand() *cobra.Command {
 					return err
 				}
 				return a.print(r, func(w io.Writer) {
-					row(w, "revoked", fmt.Sprintf("%s: %s, %s", args[0], counted(len(r.Peers), "peer"), counted(r.Tickets, "open ticket")))
+					row(w, "revoked", fmt.Sprintf("%s: %s, %s", args[0], counted(len(r.Peers), "peer"), counted(r.Tickets, "ticket")))
 				})
 			})
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -26,6 +27,7 @@ const (
 
 func (a *app) watchCommand() *cobra.Command {
 	var raw bool
+	var count int
 	cmd := &cobra.Command{
 		Use:     "watch [DEVICE...]",
 		Short:   "Show this gateway's readings as they arrive",
@@ -36,17 +38,32 @@ func (a *app) watchCommand() *cobra.Command {
 			return a.withDaemon(cmd, func(ctx context.Context, c *client.Client) error {
 				query := url.Values{"device": args, "kinds": {"reading,left,state,lost"}}
 				a.readingHeader(liveTime)
-				return c.Stream(ctx, "/v1/watch?"+query.Encode(), func(line json.RawMessage) error {
+				n := 0
+				err := c.Stream(ctx, "/v1/watch?"+query.Encode(), func(line json.RawMessage) error {
 					var e api.Event
 					if err := json.Unmarshal(line, &e); err != nil {
 						return fmt.Errorf("daemon's event: %w", err)
 					}
-					return a.showEvent(e, raw)
+					if err := a.showEvent(e, raw); err != nil {
+						return err
+					}
+					if e.Reading != nil {
+						n++
+					}
+					if n > 0 && n == count {
+						return errEnough
+					}
+					return nil
 				})
+				if errors.Is(err, errEnough) {
+					return nil
+				}
+				return err
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&raw, "raw", false, "show raw attributes too")
+	cmd.Flags().IntVar(&count, "count", 0, "stop after this many readings (0: never)")
 	return cmd
 }
 
