@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -94,7 +95,7 @@ func (r *rights) check(c Caller, need Right) error {
 func (r *rights) own(path string) error {
 	mode := os.FileMode(0o600)
 	if g, err := user.LookupGroup(r.group); err == nil {
-		if gid, err := strconv.Atoi(g.Gid); err == nil && os.Chown(path, -1, gid) == nil {
+		if gid, err := strconv.Atoi(g.Gid); err == nil && givenTo(path, gid) {
 			mode = 0o660
 		}
 	}
@@ -102,6 +103,19 @@ func (r *rights) own(path string) error {
 		return fmt.Errorf("mode of the local socket: %w", err)
 	}
 	return nil
+}
+
+// givenTo makes gid the group of path. As a service the daemon's own group is the right one already, and its
+// sandbox refuses to change it.
+func givenTo(path string, gid int) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && int64(s.Gid) == int64(gid) {
+		return true
+	}
+	return os.Chown(path, -1, gid) == nil
 }
 
 func memberOf(uid uint32, group string) bool {
