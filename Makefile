@@ -42,8 +42,9 @@ soak: build ## the long versions: 50 kills, minutes of fuzzing, every fault
 	PEERBEE_SOAK=1 $(GO) test -timeout 60m ./...
 	.ci/fuzz 5m
 
-deb: ## dist/peerbee_*.deb for amd64 and arm64
+deb: ## dist/peerbee_*.deb for amd64 and arm64, built twice and checked
 	packaging/deb/build.sh amd64 arm64
+	packaging/deb/check.sh
 
 clean: ## remove bin, dist and caches
 	rm -rf bin dist .cache
