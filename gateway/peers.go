@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -64,16 +65,16 @@ func (g *Gateway) openPeers(ctx context.Context) error {
 }
 
 func (g *Gateway) openHost(p *peers, key crypto.PrivKey) error {
-	listen, err := multiaddrs("p2p.listen", g.config.P2P.Listen)
+	listen, err := multiaddrs("p2p.listen", g.config.P2P.Listen, `write for example "/ip4/0.0.0.0/tcp/4177"`)
 	if err != nil {
 		return err
 	}
-	hives, err := multiaddrs("p2p.hives", g.config.P2P.Hives)
+	hives, err := multiaddrs("p2p.hives", g.config.P2P.Hives, hintHives)
 	if err != nil {
 		return err
 	}
 	if p.hives, err = peer.AddrInfosFromP2pAddrs(hives...); err != nil {
-		return &config.FileError{Path: config.DefaultPath, Key: "p2p.hives", Reason: err.Error(), Hint: "copy the line that peerbee hive prints"}
+		return &config.FileError{Path: config.DefaultPath, Key: "p2p.hives", Reason: err.Error(), Hint: hintHives}
 	}
 	p.host, err = p2p.NewHost(p2p.Config{
 		Key: key, Listen: listen, Mode: p2p.Mode(p.mode), Role: p2p.RoleGateway, Hives: p.hives,
@@ -81,6 +82,12 @@ func (g *Gateway) openHost(p *peers, key crypto.PrivKey) error {
 		Now:       g.now,
 		UserAgent: "peerbee/" + Version, Log: g.log.With("part", "p2p"), Registerer: g.registry,
 	})
+	if errors.Is(err, p2p.ErrListen) {
+		return &config.FileError{
+			Path: config.DefaultPath, Key: "p2p.listen", Reason: err.Error(),
+			Hint: "sudo ss -ltnp shows which program holds the port; stop it, or set another port",
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("start p2p: %w", err)
 	}
@@ -95,14 +102,17 @@ func (g *Gateway) openHost(p *peers, key crypto.PrivKey) error {
 	return nil
 }
 
-func multiaddrs(key string, list []string) ([]ma.Multiaddr, error) {
+// hintHives is the next step when p2p.hives is wrong.
+const hintHives = "copy the line that peerbee hive prints"
+
+func multiaddrs(key string, list []string, hint string) ([]ma.Multiaddr, error) {
 	out := make([]ma.Multiaddr, 0, len(list))
 	for _, text := range list {
 		a, err := ma.NewMultiaddr(text)
 		if err != nil {
 			return nil, &config.FileError{
 				Path: config.DefaultPath, Key: key, Reason: fmt.Sprintf("%q is not a multiaddr: %v", text, err),
-				Hint: "write for example \"/ip4/0.0.0.0/tcp/4177\"",
+				Hint: hint,
 			}
 		}
 		out = append(out, a)

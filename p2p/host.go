@@ -44,6 +44,8 @@ var (
 	ErrOff = errors.New(`p2p is off; set p2p = "lan" or "on"`)
 	// ErrHostClosed says that the host has been closed.
 	ErrHostClosed = errors.New("p2p host is closed")
+	// ErrListen says that no listen address could be opened.
+	ErrListen = errors.New("cannot listen")
 )
 
 // Config is what a host is built from. Key, Mode and Role are required.
@@ -124,6 +126,7 @@ type Host struct {
 	log     *slog.Logger
 	bus     event.Bus
 	basic   *basichost.BasicHost
+	start   func() // of basic, once
 	gate    *gater
 	metrics *hostMetrics
 

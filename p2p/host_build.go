@@ -76,10 +76,10 @@ func buildHost(cfg Config) (_ *Host, err error) {
 	}
 	if len(cfg.Listen) > 0 {
 		if err := sw.Listen(cfg.Listen...); err != nil {
-			return nil, fmt.Errorf("listen on %v (another program may hold the port): %w", cfg.Listen, err)
+			return nil, fmt.Errorf("%w on %v (another program may hold the port): %w", ErrListen, cfg.Listen, err)
 		}
 	}
-	h.basic.Start()
+	h.start()
 	if cfg.Mode == ModeOn {
 		if err := h.startServices(); err != nil {
 			return nil, err
@@ -192,7 +192,11 @@ func (h *Host) newBasicHost(sw *swarm.Swarm, observed *observedaddrs.Manager, re
 		return errors.Join(fmt.Errorf("build host: %w", err), cm.Close())
 	}
 	h.basic, h.Host = basic, basic
-	h.closeLater(basic.Close)
+	h.start = sync.OnceFunc(basic.Start)
+	h.closeLater(func() error {
+		h.start() // the library cannot close a host that was never started
+		return basic.Close()
+	})
 	return nil
 }
 

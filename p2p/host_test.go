@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"net"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 const echoProtocol protocol.ID = "/peerbee/test-echo/1.0.0"
@@ -248,5 +251,26 @@ func TestServeEndsWithItsContextAndRunsAgain(t *testing.T) {
 	}
 	if err := h.Serve(t.Context()); !errors.Is(err, ErrHostClosed) {
 		t.Errorf("serving a closed host: %v", err)
+	}
+}
+
+func TestTakenPortIsAnError(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken, err := manet.FromNetAddr(l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := KeyFile{Path: filepath.Join(t.TempDir(), "key")}.HostKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []Mode{ModeLAN, ModeOn} {
+		if _, err := NewHost(Config{Key: key, Role: RoleGateway, Mode: mode, NoMDNS: true, Listen: []ma.Multiaddr{taken}}); !errors.Is(err, ErrListen) {
+			t.Errorf("mode %s: %v", mode, err)
+		}
 	}
 }

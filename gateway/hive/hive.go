@@ -52,6 +52,12 @@ func Build(ctx context.Context, c config.Config, log *slog.Logger) (*Hive, error
 		Key:  key, Listen: listen, Mode: p2p.ModeOn, StateDir: c.Hive.StateDir, NoMDNS: true, UserAgent: "peerbee-hive",
 		Log: log.With("part", "hive"), Registerer: prometheus.NewRegistry(),
 	})
+	if errors.Is(err, p2p.ErrListen) {
+		return nil, &config.FileError{
+			Path: config.DefaultPath, Key: "hive.listen", Reason: err.Error(),
+			Hint: "sudo ss -ltnp shows which program holds the port; stop it, or set another port",
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start the hive: %w", err)
 	}
