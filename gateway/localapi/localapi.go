@@ -162,6 +162,9 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 			Hint: "stop it first: sudo systemctl stop peerbee",
 		}, c.Close())
 	}
+	if st, err := os.Lstat(s.path); err == nil && st.Mode()&os.ModeSocket == 0 {
+		return nil, &Error{Text: s.path + " exists and is no socket", Hint: "set api.socket to another path"}
+	}
 	if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("old local socket: %w", err)
 	}
