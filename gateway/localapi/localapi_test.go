@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -131,7 +131,13 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 	}
 	cancel()
 	<-done
-	if err := os.WriteFile(socket, nil, 0o600); err != nil { // what a killed daemon leaves behind
+	// What a killed daemon leaves behind is a socket that nobody listens at.
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	if err := stale.Close(); err != nil {
 		t.Fatal(err)
 	}
 	ctx2, cancel2 := context.WithCancel(t.Context())
