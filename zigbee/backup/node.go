@@ -83,14 +83,6 @@ func (n node) list() []node {
 	return nodes
 }
 
-func (n node) text() string {
-	text, ok := n.value.(string)
-	if !ok {
-		n.wrong("text")
-	}
-	return text
-}
-
 // number gives a whole number from low to high.
 func (n node) number(low, high uint64) uint64 {
 	number, ok := n.value.(json.Number)

@@ -163,7 +163,7 @@ func (l *link) identify(ctx context.Context) (Stick, error) {
 		atOnce = 2
 	}
 	l.mu.Lock()
-	l.build = version.Revision
+	l.build, l.product, l.layout = version.Revision, version.Product, layout
 	l.concurrent = make(chan struct{}, atOnce)
 	l.mu.Unlock()
 	return stick, nil

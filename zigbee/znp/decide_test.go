@@ -15,7 +15,7 @@ import (
 
 var testContents = contents{
 	coordinator: 0xC0, onNetwork: true, nibValid: true,
-	nib: nib{channel: 15, pan: 0x4402, extendedPAN: 0xA2}, key: []byte("0123456789abcdef"),
+	nib: nib{securityLevel: 5, channel: 15, pan: 0x4402, channelMask: 1 << 15, extendedPAN: 0xA2}, key: []byte("0123456789abcdef"),
 }
 
 func TestDecide(t *testing.T) {
@@ -79,8 +79,8 @@ func TestDecide(t *testing.T) {
 
 func TestParseNIBOfRealSticks(t *testing.T) {
 	for file, want := range map[string]nib{
-		"CC2652R-ZStack4.formed.json": {channel: 15, pan: 0x4402, extendedPAN: 0xA2BA38A8B5E683A0},
-		"CC2531-ZStack3.formed.json":  {channel: 15, pan: 0xB6AB, extendedPAN: 0x629232463C772DB2},
+		"CC2652R-ZStack4.formed.json": {securityLevel: 5, channel: 15, pan: 0x4402, channelMask: 1 << 15, extendedPAN: 0xA2BA38A8B5E683A0},
+		"CC2531-ZStack3.formed.json":  {securityLevel: 5, channel: 15, pan: 0xB6AB, channelMask: 1 << 15, extendedPAN: 0x629232463C772DB2},
 		"CC2652R-ZStack4.reset.json":  {},
 		"CC2531-ZStack3.reset.json":   {},
 	} {

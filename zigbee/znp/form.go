@@ -38,10 +38,12 @@ type FormParams struct {
 	Replace bool
 }
 
-// decisionCall is Form or Adopt on its way to the goroutine that owns the bring-up.
+// decisionCall is Form, Adopt, or work that must not meet one of those, on its way to the goroutine that owns the
+// bring-up.
 type decisionCall struct {
 	ctx  context.Context
-	form *FormParams // nil: adopt
+	form *FormParams                               // nil: adopt, or work
+	work func(context.Context, *link, State) error // nil: form or adopt
 	done chan decisionResult
 }
 
@@ -61,7 +63,7 @@ func (h *Host) Form(ctx context.Context, p FormParams) (Network, error) {
 	if p.PAN == 0xFFFF || p.ExtendedPAN == 0xFFFFFFFFFFFFFFFF {
 		return Network{}, errors.New("form a network: PAN ids of ones only are reserved")
 	}
-	n, err := h.decision(ctx, &p)
+	n, err := h.decision(ctx, &decisionCall{form: &p})
 	if err != nil {
 		return Network{}, fmt.Errorf("form a network: %w", err)
 	}
@@ -71,7 +73,7 @@ func (h *Host) Form(ctx context.Context, p FormParams) (Network, error) {
 // Adopt accepts the network found on the stick, without a write to its network memory, and runs it. The caller
 // must store the result as Options.Expect.
 func (h *Host) Adopt(ctx context.Context) (Network, error) {
-	n, err := h.decision(ctx, nil)
+	n, err := h.decision(ctx, &decisionCall{})
 	if err != nil {
 		return Network{}, fmt.Errorf("adopt the stick's network: %w", err)
 	}
@@ -79,8 +81,8 @@ func (h *Host) Adopt(ctx context.Context) (Network, error) {
 }
 
 // decision hands a call to the goroutine that works the stick and waits for its result.
-func (h *Host) decision(ctx context.Context, form *FormParams) (Network, error) {
-	d := &decisionCall{ctx: ctx, form: form, done: make(chan decisionResult, 1)}
+func (h *Host) decision(ctx context.Context, d *decisionCall) (Network, error) {
+	d.ctx, d.done = ctx, make(chan decisionResult, 1)
 	if s := h.State(); s.Phase == PhaseNoStick || s.Phase == PhaseWrongFamily {
 		return Network{}, notRunning(s)
 	}
@@ -97,13 +99,23 @@ func (h *Host) decision(ctx context.Context, form *FormParams) (Network, error) 
 	return r.network, r.err
 }
 
+// borrow lets work use an opened stick, whether or not it runs a network, while nobody decides over it.
+func (h *Host) borrow(ctx context.Context, work func(context.Context, *link, State) error) error {
+	_, err := h.decision(ctx, &decisionCall{work: work})
+	return err
+}
+
 // carryOut works a decision while nothing else uses the stick, and gives the state afterwards. The error ends
 // the session; a decision that fails does not.
 func (h *Host) carryOut(ctx context.Context, l *link, s State, d *decisionCall) (State, error) {
 	call, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(d.ctx, func() { cancel(context.Cause(d.ctx)) })() //nolint:contextcheck // ends with either
-	if d.form == nil {
+	switch {
+	case d.work != nil:
+		d.done <- decisionResult{err: d.work(call, l, s)}
+		return s, nil
+	case d.form == nil:
 		return h.adopt(ctx, l, s, d)
 	}
 	if s.Network != nil && !d.form.Replace {

@@ -46,6 +46,8 @@ type link struct {
 	lastRead   atomic.Int64
 	concurrent chan struct{} // a token for each data request on its way; set by the bring-up
 	build      uint32        // the firmware's build date; set by the bring-up
+	product    uint8         // the firmware's family; set by the bring-up
+	layout     alignment     // set by the bring-up
 
 	mu       sync.Mutex // guards what follows
 	err      error      // why the link died

@@ -17,6 +17,7 @@ import (
 const (
 	nvStartupOption    uint16 = 0x0003
 	nvNIB              uint16 = 0x0021
+	nvAddressManager   uint16 = 0x0023 // where there is no table for it
 	nvExtendedPAN      uint16 = 0x002D
 	nvBcastDelivery    uint16 = 0x0030
 	nvConcentrator     uint16 = 0x0032
@@ -26,6 +27,7 @@ const (
 	nvActiveKey        uint16 = 0x003A
 	nvChildAge         uint16 = 0x003E
 	nvUseExtendedPAN   uint16 = 0x0047
+	nvAPSLinkKeys      uint16 = 0x004C
 	nvOnNetwork        uint16 = 0x0055
 	nvHasConfigured    uint16 = 0x0060
 	nvPreconfiguredKey uint16 = 0x0062
@@ -35,6 +37,7 @@ const (
 	nvChannels         uint16 = 0x0084
 	nvLogicalType      uint16 = 0x0087
 	nvDirectCallback   uint16 = 0x008F
+	nvTCLKSeed         uint16 = 0x0101
 )
 
 // configuredMark is what nvHasConfigured holds after a complete forming.
@@ -98,19 +101,22 @@ func alignmentOf(keyItemLength uint16) alignment {
 	}
 }
 
-// nib is the part of the network information base that identifies the network.
+// nib is the part of the network information base that another stick would have to hold, too.
 type nib struct {
-	channel     uint8
-	pan         zb.PANID
-	extendedPAN zb.ExtendedPANID
+	securityLevel uint8
+	channel       uint8
+	pan           zb.PANID
+	channelMask   uint32
+	extendedPAN   zb.ExtendedPANID
+	updateID      uint8
 }
 
 // nibLayout gives the offsets of a NIB's fields; the bytes differ with the compiler's alignment.
-type nibLayout struct{ size, channel, pan, extendedPAN int }
+type nibLayout struct{ size, securityLevel, channel, pan, channelMask, extendedPAN, updateID int }
 
 var (
-	nibPacked  = nibLayout{size: 110, channel: 22, pan: 33, extendedPAN: 53}
-	nibAligned = nibLayout{size: 116, channel: 24, pan: 36, extendedPAN: 57}
+	nibPacked  = nibLayout{size: 110, securityLevel: 12, channel: 22, pan: 33, channelMask: 36, extendedPAN: 53, updateID: 109}
+	nibAligned = nibLayout{size: 116, securityLevel: 12, channel: 24, pan: 36, channelMask: 40, extendedPAN: 57, updateID: 114}
 )
 
 // parseNIB reads a NIB item; false when it is none or describes no formed network.
@@ -123,9 +129,12 @@ func parseNIB(b []byte) (nib, bool) {
 		return nib{}, false
 	}
 	n := nib{
-		channel:     b[layout.channel],
-		pan:         zb.PANID(binary.LittleEndian.Uint16(b[layout.pan:])),
-		extendedPAN: zb.ExtendedPANID(binary.LittleEndian.Uint64(b[layout.extendedPAN:])),
+		securityLevel: b[layout.securityLevel],
+		channel:       b[layout.channel],
+		pan:           zb.PANID(binary.LittleEndian.Uint16(b[layout.pan:])),
+		channelMask:   binary.LittleEndian.Uint32(b[layout.channelMask:]),
+		extendedPAN:   zb.ExtendedPANID(binary.LittleEndian.Uint64(b[layout.extendedPAN:])),
+		updateID:      b[layout.updateID],
 	}
 	return n, n.pan != 0xFFFF && n.channel >= 11 && n.channel <= 26
 }
