@@ -31,6 +31,13 @@ type member struct {
 	properties map[string]reading.Property // what readings have shown so far
 	// descriptors are cached by the joined names of the properties they describe.
 	descriptors map[string]described
+	version     uint64 // of what descriptors say
+}
+
+// changed drops the descriptors: something they say is no longer so.
+func (m *member) changed() {
+	clear(m.descriptors)
+	m.version++
 }
 
 // described is an encoded descriptor with its content hash.
@@ -53,7 +60,7 @@ func (r *roster) put(d zigbee.Device, name string) (m *member, isNew bool) {
 		isNew = true
 	}
 	if m.record.Model != d.Model || m.record.Manufacturer != d.Manufacturer {
-		clear(m.descriptors)
+		m.changed()
 	}
 	m.record, m.left = d, false
 	return m, isNew
@@ -86,7 +93,7 @@ func (r *roster) rename(key, name string) {
 	defer r.mu.Unlock()
 	if m := r.devices[key]; m != nil {
 		m.name = name
-		clear(m.descriptors)
+		m.changed()
 	}
 }
 
@@ -153,6 +160,7 @@ func (r *roster) describe(key string, props []string) (described, error) {
 		return described{}, fmt.Errorf("describe %s: %w", key, errNoDevice)
 	}
 	d, ok := m.descriptors[joined]
+	version := m.version
 	head := reading.Descriptor{Stream: key, Name: m.name, Manufacturer: m.record.Manufacturer, Model: m.record.Model}
 	for _, name := range props {
 		p := m.properties[name]
@@ -172,7 +180,7 @@ func (r *roster) describe(key string, props []string) (described, error) {
 	if len(m.descriptors) >= maxDescriptors {
 		clear(m.descriptors)
 	}
-	if m.name == head.Name && m.record.Model == head.Model {
+	if m.version == version {
 		m.descriptors[joined] = d
 	}
 	return d, nil
@@ -220,7 +228,7 @@ func (r *roster) learn(key string, props ...reading.Property) {
 		}
 		if m.properties[p.Name] != p {
 			m.properties[p.Name] = p
-			clear(m.descriptors)
+			m.changed()
 		}
 	}
 }
