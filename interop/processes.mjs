@@ -17,6 +17,10 @@ export class Bench {
 
   constructor (name) {
     this.dir = mkdtempSync(join(tmpdir(), `peerbee-${name}-`))
+    // However the check ends, nothing it started outlives it.
+    process.on('exit', () => this.#children.forEach(child => child.kill('SIGKILL')))
+    process.on('SIGTERM', () => process.exit(1))
+    process.on('SIGINT', () => process.exit(1))
   }
 
   path (name) {

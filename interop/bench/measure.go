@@ -258,6 +258,7 @@ func (b *bench) processorTime(ctx context.Context, cells map[row]cell) error {
 		text += fmt.Sprintf("%.2f", per)
 		total += per
 	}
+	b.say("  %s s per 10,000", text)
 	cells[rowCPU] = cell{text + " s" + lossNote(d), total}
 	return nil
 }
@@ -274,7 +275,7 @@ func (b *bench) latency(ctx context.Context, cells map[row]cell) error {
 	best := []time.Duration{time.Hour, time.Hour}
 	for range b.bursts {
 		l := b.everydayLoad()
-		l.Count /= uint64(b.bursts) //nolint:gosec // positive
+		l.Count /= uint64(b.bursts)
 		l.Stamp = true
 		if _, err := b.deliver(ctx, l); err != nil {
 			return err
@@ -349,7 +350,7 @@ func (b *bench) damaged(ctx context.Context, f sim.Faults) (delivery, error) {
 	if err := b.stick.Faults(ctx, f); err != nil {
 		return delivery{}, err
 	}
-	d, err := b.deliver(ctx, sim.Load{Rate: everyday, Count: uint64(b.faulty)}) //nolint:gosec // positive
+	d, err := b.deliver(ctx, sim.Load{Rate: everyday, Count: uint64(b.faulty)})
 	return d, errors.Join(err, b.stick.Faults(ctx, sim.Faults{}), b.heard(ctx))
 }
 

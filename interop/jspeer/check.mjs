@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { multiaddr } from '@multiformats/multiaddr'
 import { gateway } from '../gateway.mjs'
-import { check, within } from '../processes.mjs'
+import { check, until, within } from '../processes.mjs'
 import { peer, unencrypted } from './peer.mjs'
 import { descriptor, frame, frames, reading, ticket } from './wire.mjs'
 
@@ -132,14 +132,18 @@ async function stranger (address, open) {
   await js.stop()
 }
 
-// revoked takes the right away and gives how long the stream went on after that, in milliseconds.
-async function revoked (subscription, cli) {
+// revoked takes the right away and gives how long after that the stream and the connection went on, in milliseconds.
+async function revoked (subscription, js, cli) {
   const begun = performance.now()
   await cli('access', 'revoke', 'a js peer')
-  const done = performance.now()
   await within('the stream to end', subscription.ended)
-  assert.ok(subscription.endedAt - done < 1000, `the stream went on for ${subscription.endedAt - done} ms`)
-  return Math.max(0, subscription.endedAt - begun)
+  await until('the connection to end', () => js.getConnections().length === 0)
+  const times = [subscription.endedAt - begun, performance.now() - begun].map(Math.round)
+  assert.ok(times[0] < 1000, `the stream went on for ${times[0]} ms`)
+  const told = subscription.told.at(-1)
+  assert.equal(told.kind, 'end')
+  assert.equal(told.fields.get(1), 'revoked')
+  return times
 }
 
 await check('jspeer', async bench => {
@@ -173,11 +177,9 @@ await check('jspeer', async bench => {
   assert.deepEqual([...devices], [home.devices[0].ieee], 'only the shared device is shown')
 
   await stranger(address, false)
-  const ms = await revoked(subscription, home.cli)
-  await sleep(200)
-  assert.equal(js.getConnections().length, 0, 'connections after revocation')
+  const [stream, connection] = await revoked(subscription, js, home.cli)
   await js.stop()
   home.stick.close()
   return `js-libp2p found no plaintext, met ${agent} over TCP, Noise and Yamux, redeemed a ticket, read ${warm} and ${cold}, ` +
-    `saw nothing that was not shared; a stranger was shown out; the stream ended ${Math.round(ms)} ms after \`peerbee access revoke\` began`
+    `saw nothing that was not shared; a stranger was shown out; the stream ended ${stream} ms after \`peerbee access revoke\` began, the connection ${connection} ms`
 })
