@@ -13,10 +13,10 @@ import (
 // later, or into another socket, is found.
 func (g *Gateway) openPort(ctx context.Context) (io.ReadWriteCloser, error) {
 	spec := g.config.Zigbee.Port
-	switch {
-	case spec == "none":
+	switch spec {
+	case "none":
 		return nil, &portError{"no stick is configured (zigbee.port = \"none\")", "set zigbee.port to \"auto\" or to the stick's path"}
-	case spec == "auto":
+	case "auto":
 		found, err := pickStick(zigbee.Discover)
 		if err != nil {
 			return nil, err

@@ -35,7 +35,7 @@ type app struct {
 // run is main without the process: tests call it.
 func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
 	a := &app{in: in, out: out, err: errw}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // each command takes the context from cobra
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)

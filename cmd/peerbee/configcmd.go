@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -22,11 +23,11 @@ func (a *app) configCommand() *cobra.Command {
 			if _, err := a.load(cmd); err != nil {
 				return err
 			}
-			if _, err := os.Stat(a.configPath); err != nil {
-				fmt.Fprintln(a.err, "valid: there is no "+a.configPath+", so the defaults stand")
-				return nil
+			what := a.configPath
+			if _, err := os.Stat(what); errors.Is(err, os.ErrNotExist) {
+				what = "there is no " + what + ", so the defaults stand"
 			}
-			fmt.Fprintln(a.err, "valid: "+a.configPath)
+			fmt.Fprintln(a.err, "valid: "+what)
 			return nil
 		},
 	}

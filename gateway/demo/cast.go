@@ -84,7 +84,10 @@ func (c *cast) run(ctx context.Context, name string, args ...string) (string, er
 func (a *actor) ended() error {
 	select {
 	case <-a.done:
-		return fmt.Errorf("the %s ended: %v", a.name, a.err)
+		if a.err == nil {
+			return fmt.Errorf("the %s ended by itself", a.name)
+		}
+		return fmt.Errorf("the %s ended: %w", a.name, a.err)
 	default:
 		return nil
 	}
