@@ -44,10 +44,17 @@ func fileName(name string) string {
 		}
 		return '-'
 	}, strings.ToLower(name))
-	if clean = strings.Trim(clean, "-"); clean == "" {
+	if clean = shorten(strings.Trim(clean, "-"), maxName); clean == "" {
 		return "gateway"
 	}
-	return clean[:min(len(clean), 48)]
+	return clean
+}
+
+// maxName bounds a gateway's name in bytes.
+const maxName = 48
+
+func shorten(name string, most int) string {
+	return strings.TrimRight(name[:min(len(name), most)], "-")
 }
 
 // keep stores g under its name. Another gateway under the same name gets a number; the same one is replaced.
@@ -64,7 +71,8 @@ func (p *Peer) keep(g Gateway) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		g.Name = fmt.Sprintf("%s-%d", base, i)
+		number := fmt.Sprintf("-%d", i)
+		g.Name = shorten(base, maxName-len(number)) + number
 	}
 	return g.Name, writeJSON(p.path(g.Name, ".json"), g, true)
 }
