@@ -75,6 +75,9 @@ func (p *pipeline) deviceChanged(ctx context.Context, e zigbee.DeviceChanged) er
 	}
 	if known && !e.Joined {
 		p.roster.put(e.Device, key)
+		if len(p.stale) == 0 {
+			p.staleSince = time.Now()
+		}
 		p.stale[key] = struct{}{}
 	} else if err := p.admit(ctx, e.Device); err != nil {
 		return err

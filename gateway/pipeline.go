@@ -21,8 +21,9 @@ type pipeline struct {
 	*Gateway
 	// durable bounds the few writes that have to be on disk before the next event is looked at.
 	durable time.Duration
-	// stale holds the devices whose record in the store is behind the roster's.
-	stale map[string]struct{}
+	// stale holds the devices whose record in the store is behind the roster's, the first of them since staleSince.
+	stale      map[string]struct{}
+	staleSince time.Time
 }
 
 func newPipeline(g *Gateway) *pipeline {
@@ -30,24 +31,38 @@ func newPipeline(g *Gateway) *pipeline {
 }
 
 func (p *pipeline) Serve(ctx context.Context) error {
-	tick := time.NewTicker(staleAfter)
-	defer tick.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), p.storeStale(context.WithoutCancel(ctx)))
-		case <-tick.C:
-			if err := p.storeStale(ctx); err != nil && ctx.Err() == nil {
-				p.metrics.failures.Inc()
-				p.log.Error("device records not stored; trying again", "err", err)
-			}
-		case e := <-p.net.Events():
-			if err := p.handle(ctx, e); err != nil && ctx.Err() == nil {
-				p.metrics.failures.Inc()
-				p.log.Error("radio event not processed", "event", fmt.Sprintf("%T", e), "err", err)
-			}
+		e, err := p.next(ctx)
+		// What the radio handed over before the stop is still dealt with.
+		unhurried := context.WithoutCancel(ctx)
+		if e == nil && ctx.Err() != nil {
+			return errors.Join(ctx.Err(), p.storeStale(unhurried))
+		}
+		if err == nil {
+			err = p.handle(unhurried, e)
+		}
+		if err != nil {
+			p.metrics.failures.Inc()
+			p.log.Error("radio event not processed", "event", fmt.Sprintf("%T", e), "err", err)
 		}
 	}
+}
+
+// next waits for an event. While records wait for the disk it does not wait for longer than they may.
+func (p *pipeline) next(ctx context.Context) (zigbee.Event, error) {
+	for len(p.stale) > 0 {
+		wait, cancel := context.WithDeadline(ctx, p.staleSince.Add(staleAfter))
+		e, err := p.net.Next(wait)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return e, err
+		}
+		if err := p.storeStale(ctx); err != nil {
+			p.staleSince = time.Now() // the next try comes after the same wait
+			return nil, err
+		}
+	}
+	return p.net.Next(ctx)
 }
 
 func (p *pipeline) handle(ctx context.Context, e zigbee.Event) error {

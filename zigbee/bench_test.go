@@ -34,7 +34,9 @@ func BenchmarkReports(b *testing.B) {
 		b.Fatal(err)
 	}
 	for r.described() < 5 {
-		<-r.Events()
+		if _, err := r.Next(ctx); err != nil {
+			b.Fatal(err)
+		}
 	}
 	stick.Pause(true)
 	b.ReportAllocs()
@@ -44,7 +46,11 @@ func BenchmarkReports(b *testing.B) {
 	}
 	var got, lost uint64
 	for got+lost < uint64(b.N) {
-		switch e := (<-r.Events()).(type) {
+		event, err := r.Next(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		switch e := event.(type) {
 		case zigbee.Report:
 			got++
 		case zigbee.Lost:

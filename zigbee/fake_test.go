@@ -69,7 +69,14 @@ func newFakeRadio(devices ...*fakeDevice) *fakeRadio {
 }
 
 func (r *fakeRadio) Serve(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-func (r *fakeRadio) Events() <-chan radioEvent       { return r.events }
+func (r *fakeRadio) Next(ctx context.Context) (radioEvent, error) {
+	select {
+	case e := <-r.events:
+		return e, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 func (r *fakeRadio) State() State {
 	return State{Phase: PhaseRunning, Stick: StickInfo{IEEE: stickIEEE}}
 }
@@ -351,14 +358,13 @@ func run(t *testing.T, o Options, devices []*fakeDevice, test func(t *testing.T,
 		})
 		group.Go(func() {
 			for {
-				select {
-				case e := <-b.Events():
-					b.mu.Lock()
-					b.events = append(b.events, e)
-					b.mu.Unlock()
-				case <-ctx.Done():
+				e, err := b.Next(ctx)
+				if err != nil {
 					return
 				}
+				b.mu.Lock()
+				b.events = append(b.events, e)
+				b.mu.Unlock()
 			}
 		})
 		r.events <- linkChanged{r.State()}

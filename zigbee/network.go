@@ -60,7 +60,6 @@ func newNetwork(r radio, o Options) *Network {
 func (n *Network) Serve(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.radio.Serve(ctx) })
-	g.Go(func() error { n.queue.serve(ctx); return nil })
 	g.Go(func() error { n.schedule.serve(ctx, n.interviewOne); return nil })
 	for _, p := range []*pool{n.replies, n.lookups} {
 		for range p.workers {
@@ -79,15 +78,11 @@ func (n *Network) Serve(ctx context.Context) error {
 // pump is the one reader of the radio's events. Nothing in it waits.
 func (n *Network) pump(ctx context.Context) error {
 	for {
-		select {
-		case e, ok := <-n.radio.Events():
-			if !ok {
-				return errors.New("the stick's events ended")
-			}
-			n.take(e)
-		case <-ctx.Done():
-			return ctx.Err()
+		e, err := n.radio.Next(ctx)
+		if err != nil {
+			return err
 		}
+		n.take(e)
 	}
 }
 
@@ -172,8 +167,9 @@ func (n *Network) forget(device zb.IEEEAddress) {
 	}
 }
 
-// Events is the network's one ordered stream. It has one reader and outlives Serve.
-func (n *Network) Events() <-chan Event { return n.queue.out }
+// Next gives the next event of the network's one ordered stream, or ctx's error. One goroutine at a time may call
+// it; the stream outlives Serve.
+func (n *Network) Next(ctx context.Context) (Event, error) { return n.queue.take(ctx) }
 
 // State tells where the link to the stick stands.
 func (n *Network) State() State { return n.radio.State() }

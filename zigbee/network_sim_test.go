@@ -152,14 +152,13 @@ func ended(t *testing.T, who string, err error) {
 
 func (r *rig) collect(ctx context.Context) {
 	for {
-		select {
-		case e := <-r.Events():
-			r.mu.Lock()
-			r.events = append(r.events, e)
-			r.mu.Unlock()
-		case <-ctx.Done():
+		e, err := r.Next(ctx)
+		if err != nil {
 			return
 		}
+		r.mu.Lock()
+		r.events = append(r.events, e)
+		r.mu.Unlock()
 	}
 }
 

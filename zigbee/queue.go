@@ -24,11 +24,10 @@ type queue struct {
 	reports int // Reports in events
 	lost    uint64
 	signal  chan struct{} // holds one token when events is not empty
-	out     chan Event
 }
 
 func newQueue() *queue {
-	return &queue{signal: make(chan struct{}, 1), out: make(chan Event, batchSize)}
+	return &queue{signal: make(chan struct{}, 1)}
 }
 
 // push never blocks.
@@ -128,62 +127,34 @@ func (q *queue) depth() (waiting int, lost uint64) {
 	return len(q.events), q.lost
 }
 
-// serve moves events to the reader until ctx ends. What is undelivered then stays for the next serve.
-func (q *queue) serve(ctx context.Context) {
+// take waits for the oldest event. What waits already is given even when ctx has ended.
+func (q *queue) take(ctx context.Context) (Event, error) {
 	for {
-		batch := q.take()
-		for i, e := range batch {
-			select {
-			case q.out <- e:
-			case <-ctx.Done():
-				q.giveBack(batch[i:])
-				return
-			}
-		}
-		if len(batch) > 0 {
-			continue
+		if e, ok := q.pop(); ok {
+			return e, nil
 		}
 		select {
 		case <-q.signal:
 		case <-ctx.Done():
-			return
+			return nil, ctx.Err()
 		}
 	}
 }
 
-// batchSize keeps most of the queue where it can still be bounded and coalesced.
-const batchSize = 32
-
-func (q *queue) take() []Event {
+func (q *queue) pop() (Event, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := min(batchSize, len(q.events))
-	if n == 0 {
-		return nil
+	if len(q.events) == 0 {
+		return nil, false
 	}
-	batch := append([]Event(nil), q.events[:n]...)
-	clear(q.events[:n])
-	q.events = q.events[n:]
-	q.reports -= countReports(batch)
+	e := q.events[0]
+	q.events[0] = nil
+	q.events = q.events[1:]
 	if len(q.events) == 0 {
 		q.events = nil
 	}
-	return batch
-}
-
-func (q *queue) giveBack(events []Event) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.events = append(append([]Event(nil), events...), q.events...)
-	q.reports += countReports(events)
-}
-
-func countReports(events []Event) int {
-	n := 0
-	for _, e := range events {
-		if _, ok := e.(Report); ok {
-			n++
-		}
+	if _, ok := e.(Report); ok {
+		q.reports--
 	}
-	return n
+	return e, true
 }

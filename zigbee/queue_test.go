@@ -13,23 +13,16 @@ import (
 // drain reads until nothing waits.
 func drain(t *testing.T, q *queue) []Event {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); q.serve(ctx) }()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
 	var events []Event
 	for {
-		synctest.Wait()
-		select {
-		case e := <-q.out:
-			events = append(events, e)
-			continue
-		default:
+		e, err := q.take(over)
+		if err != nil {
+			return events
 		}
-		break
+		events = append(events, e)
 	}
-	cancel()
-	<-done
-	return events
 }
 
 func reportNumber(i int) Report { return Report{Time: time.Unix(int64(i), 0)} }
@@ -60,28 +53,29 @@ func TestQueueDropsOldestReportsOnlyAndSaysSo(t *testing.T) {
 	})
 }
 
-func TestQueueKeepsOrderOverServes(t *testing.T) {
+func TestQueueWakesItsReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()
+		var got []Event
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for len(got) < 300 {
+				e, err := q.take(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got = append(got, e)
+			}
+		}()
 		for i := range 300 {
 			q.push(reportNumber(i))
-		}
-		var got []Event
-		for range 4 {
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan struct{})
-			go func() { defer close(done); q.serve(ctx) }()
-			for range 40 {
-				got = append(got, <-q.out)
+			if i%7 == 0 {
+				synctest.Wait()
 			}
-			synctest.Wait()
-			cancel()
-			<-done
 		}
-		got = append(got, drain(t, q)...)
-		if len(got) != 300 {
-			t.Fatalf("%d events", len(got))
-		}
+		<-done
 		for i, e := range got {
 			if !e.(Report).Time.Equal(reportNumber(i).Time) {
 				t.Fatalf("event %d is %+v", i, e)

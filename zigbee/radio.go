@@ -23,8 +23,8 @@ type radio interface {
 type link interface {
 	// Serve drives the stick until ctx ends, over as many openings of the port as it takes.
 	Serve(context.Context) error
-	// Events is one ordered stream of what the stick hears.
-	Events() <-chan radioEvent
+	// Next gives the next of one ordered stream of what the stick hears, or ctx's error.
+	Next(context.Context) (radioEvent, error)
 	State() State
 	Stats() LinkStats
 }

@@ -21,37 +21,22 @@ func New(o Options) *Network {
 			Coordinator: o.Expect.Coordinator, KeySum: o.Expect.NetworkKeySum,
 		}
 	}
-	return newNetwork(&zstack{Host: znp.New(host), port: o.Port, events: make(chan radioEvent, 256)}, o)
+	return newNetwork(&zstack{Host: znp.New(host), port: o.Port}, o)
 }
 
 // zstack is a znp.Host as a radio.
 type zstack struct {
 	*znp.Host
-	port   string
-	events chan radioEvent
+	port string
 }
 
-// Serve drives the stick and translates its events.
-func (z *zstack) Serve(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() { defer close(done); z.translate(ctx) }()
-	defer func() { <-done }()
-	return z.Host.Serve(ctx)
-}
-
-func (z *zstack) translate(ctx context.Context) {
-	for {
-		select {
-		case e := <-z.Host.Events():
-			select {
-			case z.events <- z.event(e):
-			case <-ctx.Done():
-				return
-			}
-		case <-ctx.Done():
-			return
-		}
+// Next gives the host's next event in this package's words.
+func (z *zstack) Next(ctx context.Context) (radioEvent, error) {
+	e, err := z.Host.Next(ctx)
+	if err != nil {
+		return nil, err
 	}
+	return z.event(e), nil
 }
 
 func (z *zstack) event(e znp.Event) radioEvent {
@@ -75,8 +60,6 @@ func (z *zstack) event(e znp.Event) radioEvent {
 	}
 	return nil
 }
-
-func (z *zstack) Events() <-chan radioEvent { return z.events }
 
 func (z *zstack) State() State { return z.state(z.Host.State()) }
 

@@ -148,9 +148,10 @@ func (l *link) conclude(r callResult) {
 	}
 }
 
-// expire ends the request in flight for want of an answer.
+// expire ends the request in flight for want of an answer. One that is fresh took the place of the one whose time
+// was up, which has been answered in the last moment.
 func (l *link) expire() {
-	if l.current == nil {
+	if l.current == nil || l.current.fresh {
 		return
 	}
 	if l.current.probe {

@@ -66,14 +66,15 @@ const (
 	maxImportant = 4096 // joins, leaves and states waiting; only hostile traffic with no reader reaches it
 )
 
-// Events gives one ordered stream of what the stick hears. A slow reader loses the oldest Incoming events, and
-// learns it from a Dropped at their place; the other events wait.
-func (h *Host) Events() <-chan Event { return h.queue.out }
+// Next gives the next of one ordered stream of what the stick hears, or ctx's error. A slow reader loses the
+// oldest Incoming events, and learns it from a Dropped at their place; the other events wait. One goroutine at a
+// time may call it: it is woken straight from the port's, with no relay in between that would cost a report the
+// time of another wake-up.
+func (h *Host) Next(ctx context.Context) (Event, error) { return h.queue.take(ctx) }
 
 // eventQueue is a bounded queue that never blocks its writers. Incoming events and all others are kept apart,
 // so that the oldest Incoming can go without looking for it; their numbers restore the order.
 type eventQueue struct {
-	out  chan Event
 	wake chan struct{} // holds one token while something may wait
 
 	mu        sync.Mutex // guards what follows
@@ -85,7 +86,7 @@ type eventQueue struct {
 }
 
 func newEventQueue() *eventQueue {
-	return &eventQueue{out: make(chan Event, 64), wake: make(chan struct{}, 1)}
+	return &eventQueue{wake: make(chan struct{}, 1)}
 }
 
 func (q *eventQueue) pushIncoming(e Incoming) {
@@ -140,22 +141,16 @@ func (q *eventQueue) pop() (Event, bool) {
 	}
 }
 
-// serve moves events to the channel until ctx ends.
-func (q *eventQueue) serve(ctx context.Context) {
+// take waits for the oldest event. What waits already is given even when ctx has ended.
+func (q *eventQueue) take(ctx context.Context) (Event, error) {
 	for {
-		e, ok := q.pop()
-		if !ok {
-			select {
-			case <-q.wake:
-				continue
-			case <-ctx.Done():
-				return
-			}
+		if e, ok := q.pop(); ok {
+			return e, nil
 		}
 		select {
-		case q.out <- e:
+		case <-q.wake:
 		case <-ctx.Done():
-			return
+			return nil, ctx.Err()
 		}
 	}
 }

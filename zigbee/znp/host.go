@@ -66,9 +66,6 @@ func New(o Options) *Host {
 // Serve drives the stick until ctx ends, over as many openings of the port as it takes. It returns ctx's cause,
 // context.Canceled in place of a deadline. It must run once at a time.
 func (h *Host) Serve(ctx context.Context) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	wg.Go(func() { h.queue.serve(ctx) })
 	h.reopenForever(ctx)
 	return context.Canceled
 }

@@ -25,9 +25,10 @@ const (
 	maxRetrievals  = 8
 )
 
-// link is one opening of the port. The goroutine in own owns everything on the wire: it alone parses, has one
-// request in flight, and hands out what arrives. A reader and a writer goroutine only move bytes, so that
-// neither direction can stop the other.
+// link is one opening of the port. The reader parses what it has read and hands it on itself: a report reaches its
+// queue without waking another goroutine. The goroutine in own starts requests, one at a time, and keeps their
+// time. Both hold wire for what they share. A writer goroutine only moves bytes, so that neither direction can stop
+// the other.
 type link struct {
 	port     io.ReadWriteCloser
 	log      *slog.Logger
@@ -35,8 +36,7 @@ type link struct {
 	counters *counters
 
 	calls      chan *call
-	chunks     chan []byte
-	spare      chan []byte
+	heard      chan struct{} // holds one token when own should look at the request and the timers again
 	out        chan []byte
 	retrievals chan mt.AFIncomingMsgExt
 	reset      chan error // what makes a new bring-up necessary; one waits at most
@@ -55,10 +55,12 @@ type link struct {
 	confirms map[uint8]chan mt.AFDataConfirm
 	transID  uint8
 
-	// Owned by own.
+	wire     sync.Mutex // guards what follows; taken before mu and before the queue's
 	parser   unpi.Parser
 	told     unpi.Stats // already in counters
-	now      time.Time  // when the chunk in hand was read
+	now      time.Time  // when the latest chunk was read
+	stalled  bool       // the half-read frame has been looked through for good ones
+	waiting  bool       // own has been told that a frame is half-read
 	current  *call
 	next     *call // taken, waits for a barrier ping
 	timeouts int
@@ -69,7 +71,7 @@ type link struct {
 func newLink(port io.ReadWriteCloser, log *slog.Logger, queue *eventQueue, c *counters) *link {
 	l := &link{
 		port: port, log: log, queue: queue, counters: c,
-		calls: make(chan *call), chunks: make(chan []byte, 2), spare: make(chan []byte, 2),
+		calls: make(chan *call), heard: make(chan struct{}, 1),
 		out: make(chan []byte, 4), retrievals: make(chan mt.AFIncomingMsgExt, maxRetrievals),
 		reset: make(chan error, 1), dead: make(chan struct{}),
 		concurrent: make(chan struct{}, 1),
@@ -114,24 +116,12 @@ func (l *link) cause() error {
 }
 
 func (l *link) read() {
-	l.spare <- make([]byte, readSize)
-	l.spare <- make([]byte, readSize)
+	buf := make([]byte, readSize)
+	handle := l.handle
 	for {
-		var buf []byte
-		select {
-		case buf = <-l.spare:
-		case <-l.dead:
-			return
-		}
-		n, err := l.port.Read(buf[:readSize])
+		n, err := l.port.Read(buf)
 		if n > 0 {
-			select {
-			case l.chunks <- buf[:n]:
-			case <-l.dead:
-				return
-			}
-		} else {
-			l.spare <- buf
+			l.feed(buf[:n], handle)
 		}
 		if err != nil {
 			l.fail(fmt.Errorf("read: %w", err))
@@ -154,67 +144,107 @@ func (l *link) write() {
 	}
 }
 
-// own is the goroutine everything goes through.
+// own starts requests one after another, gives up those that are not answered, and frees what a stalled frame holds
+// back.
 func (l *link) own(ctx context.Context) {
-	quiet := time.NewTimer(time.Hour)
-	quiet.Stop()
-	expiry := time.NewTimer(time.Hour)
-	expiry.Stop()
+	quiet, expiry := stoppedTimer(), stoppedTimer()
 	defer quiet.Stop()
 	defer expiry.Stop()
-	handle := l.handle
-	stalled := false
 	for {
-		calls := l.calls
-		if l.current != nil {
-			calls = nil
-		}
 		select {
-		case chunk := <-l.chunks:
-			l.feed(chunk, handle)
-			stalled = false
-			if l.parser.Pending() {
-				quiet.Reset(interByte)
-			} else {
-				quiet.Stop()
-			}
+		case <-l.heard:
 		case <-quiet.C:
-			if stalled {
-				l.parser.Flush(handle)
-			} else if l.parser.Expire(handle); l.parser.Pending() {
-				stalled = true
-				quiet.Reset(staleFrame - interByte)
-			}
-			l.count()
-		case c := <-calls:
-			l.start(c)
+			l.rescan()
+		case c := <-l.acceptable():
+			l.locked(func() { l.start(c) })
 		case <-expiry.C:
-			l.expire()
+			l.locked(l.expire)
 		case <-l.dead:
-			l.finish(l.cause())
+			l.locked(func() { l.finish(l.cause()) })
 			return
 		case <-ctx.Done():
 			l.fail(context.Cause(ctx))
-			l.finish(l.cause())
+			l.locked(func() { l.finish(l.cause()) })
 			return
 		}
-		if l.current != nil && l.current.fresh {
-			l.current.fresh = false
-			expiry.Reset(l.current.timeout)
-		} else if l.current == nil {
-			expiry.Stop()
-		}
+		l.locked(func() { l.arm(quiet, expiry) })
 	}
 }
 
-// feed parses one chunk and gives its buffer back to the reader.
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+func (l *link) locked(do func()) {
+	l.wire.Lock()
+	defer l.wire.Unlock()
+	do()
+}
+
+// acceptable is where the next request comes from: nowhere while one is in flight.
+func (l *link) acceptable() <-chan *call {
+	l.wire.Lock()
+	defer l.wire.Unlock()
+	if l.current != nil {
+		return nil
+	}
+	return l.calls
+}
+
+// arm sets the timers to what the request in flight and a half-read frame ask for. The caller holds wire.
+func (l *link) arm(quiet, expiry *time.Timer) {
+	switch {
+	case l.current == nil:
+		expiry.Stop()
+	case l.current.fresh:
+		l.current.fresh = false
+		expiry.Reset(l.current.timeout)
+	}
+	switch {
+	case !l.parser.Pending():
+		quiet.Stop()
+	case l.stalled:
+		quiet.Reset(time.Until(l.now.Add(staleFrame)))
+	default:
+		quiet.Reset(time.Until(l.now.Add(interByte)))
+	}
+}
+
+// rescan hands out good frames that a half-read one holds back, and gives that one up when its rest is overdue.
+func (l *link) rescan() {
+	l.wire.Lock()
+	defer l.wire.Unlock()
+	silent := time.Since(l.now)
+	switch {
+	case silent >= staleFrame:
+		l.parser.Flush(l.handle)
+	case silent >= interByte:
+		l.parser.Expire(l.handle)
+		l.stalled = true
+	}
+	l.count()
+}
+
+// feed parses one chunk.
 func (l *link) feed(chunk []byte, handle func(unpi.Frame)) {
+	l.wire.Lock()
+	defer l.wire.Unlock()
 	l.now = time.Now()
 	l.lastRead.Store(l.now.UnixNano())
 	l.tap.add(chunk)
+	before := l.current
 	l.parser.Feed(chunk, handle)
 	l.count()
-	l.spare <- chunk[:readSize]
+	l.stalled = false
+	if pending := l.parser.Pending(); pending != l.waiting || pending || l.current != before {
+		l.waiting = pending
+		select {
+		case l.heard <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // count moves the parser's counters to those everybody may read.

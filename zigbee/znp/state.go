@@ -49,7 +49,7 @@ func (n Network) String() string {
 	return fmt.Sprintf("channel %d, PAN 0x%04x, extended PAN %016x", n.Channel, uint16(n.PAN), uint64(n.ExtendedPAN))
 }
 
-// setState stores the state and tells the readers of Events when it differs.
+// setState stores the state and tells the reader of Next when it differs.
 func (h *Host) setState(s State) {
 	h.mu.Lock()
 	if h.state.equal(s) {

@@ -365,15 +365,16 @@ func reach(t *testing.T, h *znp.Host, phase znp.Phase, limit time.Duration) time
 // next gives the next event of a type, leaving out others.
 func next[E znp.Event](t *testing.T, h *znp.Host) E {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for {
-		select {
-		case e := <-h.Events():
-			if typed, ok := e.(E); ok {
-				return typed
-			}
-		case <-time.After(time.Minute):
+		e, err := h.Next(ctx)
+		if err != nil {
 			var want E
 			t.Fatalf("no %T in a minute", want)
+		}
+		if typed, ok := e.(E); ok {
+			return typed
 		}
 	}
 }

@@ -135,16 +135,16 @@ func TestForeignTrafficStaysOut(t *testing.T) {
 		reach(t, h, znp.PhaseNeedsDecision, 0)
 		s.say(humidity(1, 1), &mt.ZDOLeaveInd{IEEE: 0xAA})
 		synctest.Wait()
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
 		for {
-			select {
-			case e := <-h.Events():
-				if _, ok := e.(znp.StateChanged); !ok {
-					t.Errorf("got %+v", e)
-				}
-				continue
-			default:
+			e, err := h.Next(over)
+			if err != nil {
+				return
 			}
-			return
+			if _, ok := e.(znp.StateChanged); !ok {
+				t.Errorf("got %+v", e)
+			}
 		}
 	})
 }
@@ -169,7 +169,11 @@ func TestSlowReaderLosesOldReportsOnly(t *testing.T) {
 		var reports, dropped uint64
 		last := -1
 		for len(joined) < 3 {
-			switch e := (<-h.Events()).(type) {
+			event, err := h.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch e := event.(type) {
 			case znp.Joined:
 				joined = append(joined, e.IEEE)
 			case znp.Incoming:
