@@ -114,10 +114,16 @@ func (a *app) follow(ctx context.Context, peer *subscriber.Peer, what, name stri
 		fmt.Fprintf(a.err, "enrolled; from now on: peerbee subscribe %s\n", gateway)
 	}
 	a.readingHeader(liveTime)
-	n := 0
+	n, state := 0, ""
 	return peer.Subscribe(ctx, gateway, f, func(e subscriber.Event) error {
-		if err := a.showDelivery(e); err != nil {
-			return err
+		news := e.State != state // a gateway that stays away is worth one line, not one for every try
+		if e.State != "" {
+			state = e.State
+		}
+		if a.format != formatTable || e.State == "" || news {
+			if err := a.showDelivery(e); err != nil {
+				return err
+			}
 		}
 		if e.Reading != nil && !e.Snapshot {
 			if n++; n == count {
@@ -137,6 +143,9 @@ func (a *app) showDelivery(e subscriber.Event) error {
 		a.readingRow(shownReading(e), liveTime, false)
 	case e.Gap != nil:
 		fmt.Fprintf(a.err, "gap: %s readings %d to %d are gone (%s)\n", e.Gap.Device, e.Gap.From, e.Gap.To, e.Gap.Reason)
+	case e.State == "interrupted":
+		fmt.Fprintf(a.err, "%s interrupted (%s); trying again until Ctrl-C\n", e.Gateway, e.Detail)
+		fmt.Fprintln(a.err, "hint: if it stays away, its gateway is off, elsewhere, or has ended your access: ask its owner")
 	case e.State != "":
 		fmt.Fprintf(a.err, "%s %s (%s)\n", e.Gateway, e.State, e.Detail)
 	}
