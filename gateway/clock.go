@@ -69,14 +69,23 @@ func (c *clock) keep(ctx context.Context, log *slog.Logger, store func(context.C
 	for {
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), durableTimeout)
+			defer cancel()
+			c.keepNow(last, log, store)
 			return ctx.Err()
 		case <-tick.C:
+			c.keepNow(ctx, log, store)
 		}
-		if now, quality := c.Now(); quality == reading.TimeSynchronised {
-			if err := store(ctx, now); err != nil {
-				log.Warn("last known time not stored", "err", err)
-			}
-		}
+	}
+}
+
+func (c *clock) keepNow(ctx context.Context, log *slog.Logger, store func(context.Context, time.Time) error) {
+	now, quality := c.Now()
+	if quality != reading.TimeSynchronised {
+		return
+	}
+	if err := store(ctx, now); err != nil {
+		log.Warn("last known time not stored", "err", err)
 	}
 }
 

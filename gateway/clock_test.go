@@ -1,6 +1,11 @@
 package gateway
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,6 +48,39 @@ func TestClockResumesFromTheLastKnownTime(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		if now, q := c.Now(); q != reading.TimeHoldover || !now.Equal(last.Add(30*time.Second)) {
 			t.Errorf("got %v quality %d", now, q)
+		}
+	})
+}
+
+func TestClockKeepsTheLastSynchronisedTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var synced atomic.Bool
+		synced.Store(true)
+		c := newClock()
+		c.synchronised = synced.Load
+		var kept []time.Duration
+		start := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		keep := func(ctx context.Context, now time.Time) error {
+			if ctx.Err() != nil {
+				t.Error("the last time is stored with a context that has ended")
+			}
+			kept = append(kept, now.Sub(start))
+			return nil
+		}
+		go func() { done <- c.keep(ctx, slog.New(slog.DiscardHandler), keep) }()
+		time.Sleep(2*clockKeep + time.Minute)
+		synced.Store(false)
+		time.Sleep(clockKeep)
+		synced.Store(true)
+		time.Sleep(time.Minute)
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if want := []time.Duration{clockKeep, 2 * clockKeep, 3*clockKeep + 2*time.Minute}; !slices.Equal(kept, want) {
+			t.Errorf("kept after %v, want %v", kept, want)
 		}
 	})
 }
