@@ -42,6 +42,7 @@ type Gateway struct {
 	roster    *roster
 	hub       *hub
 	registrar *registrar
+	keeper    *keeper
 	published *peers // nil when the peer-to-peer layer is off
 	api       *localapi.Server
 
@@ -78,6 +79,7 @@ func Build(ctx context.Context, c config.Config, log *slog.Logger) (_ *Gateway, 
 			return nil, err
 		}
 	}
+	g.keeper = newKeeper(g)
 	registerSources(g.registry, g.net, g.store)
 	return g, nil
 }
@@ -237,6 +239,7 @@ func (g *Gateway) services(fatal context.CancelCauseFunc) map[string]func(contex
 		"clock":     func(ctx context.Context) error { return g.clock.keep(ctx, g.log, g.store.SetLastTime) },
 		"watchdog":  func(ctx context.Context) error { return g.notifier.Serve(ctx, g.alive) },
 		"access":    g.access.Serve,
+		"backup":    g.keeper.Serve,
 	}
 	if g.config.Metrics.Listen != "" {
 		s["metrics"] = deadly(g.serveMetrics, fatal)

@@ -23,6 +23,7 @@ func (g *Gateway) routes() []localapi.Route {
 
 		{Pattern: "POST /v1/network/form", Right: admin, Handle: g.formNetwork},
 		{Pattern: "POST /v1/network/adopt", Right: admin, Handle: g.adoptNetwork},
+		{Pattern: "POST /v1/network/backup", Right: admin, Raw: g.backupNetwork},
 		{Pattern: "POST /v1/pair", Right: command, Handle: g.pair},
 
 		{Pattern: "GET /v1/devices", Right: read, Handle: g.listDevices},
