@@ -14,9 +14,9 @@ import (
 func (a *app) networkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "network",
-		Short:   "Form a Zigbee network, or adopt the one on the stick",
+		Short:   "Form a Zigbee network, adopt the one on the stick, or back it up",
 		Long:    "Nothing here ever happens by itself: a blank stick stays blank and a foreign network stays untouched\nuntil you say form or adopt.",
-		Example: "  peerbee network show\n  sudo peerbee network form --channel 15\n  sudo peerbee network adopt",
+		Example: "  peerbee network show\n  sudo peerbee network form --channel 15\n  sudo peerbee network adopt\n  sudo peerbee network backup -f network.json.age",
 		Args:    oneOfCommands,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.showNetwork(cmd) },
 	}
@@ -40,7 +40,7 @@ func (a *app) networkCommand() *cobra.Command {
 			return a.changeNetwork(cmd, "/v1/network/adopt", nil, "adopted")
 		},
 	}
-	cmd.AddCommand(show, form, adopt)
+	cmd.AddCommand(show, form, adopt, a.networkBackupCommand())
 	return cmd
 }
 
