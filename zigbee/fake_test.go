@@ -77,6 +77,7 @@ func (r *fakeRadio) Next(ctx context.Context) (radioEvent, error) {
 		return nil, ctx.Err()
 	}
 }
+
 func (r *fakeRadio) State() State {
 	return State{Phase: PhaseRunning, Stick: StickInfo{IEEE: stickIEEE}}
 }
