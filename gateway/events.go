@@ -14,6 +14,8 @@ import (
 // admit stores a device and puts it on the roster.
 func (p *pipeline) admit(ctx context.Context, d zigbee.Device) error {
 	key := reading.StreamKey(uint64(d.IEEE))
+	p.roster.storing.Lock()
+	defer p.roster.storing.Unlock()
 	if err := p.storeDevice(ctx, key, storedRecord{Device: d}); err != nil {
 		return err
 	}
@@ -47,6 +49,8 @@ const staleAfter = 2 * time.Second
 
 // storeStale brings the waiting records to disk.
 func (p *pipeline) storeStale(ctx context.Context) error {
+	p.roster.storing.Lock()
+	defer p.roster.storing.Unlock()
 	for key := range p.stale {
 		m, ok := p.roster.get(key)
 		if !ok {
@@ -99,6 +103,8 @@ func (p *pipeline) deviceChanged(ctx context.Context, e zigbee.DeviceChanged) er
 // comes back is the same device.
 func (p *pipeline) deviceLeft(ctx context.Context, e zigbee.DeviceLeft) error {
 	key := reading.StreamKey(uint64(e.Device))
+	p.roster.storing.Lock()
+	defer p.roster.storing.Unlock()
 	m, ok := p.roster.get(key)
 	if !ok {
 		return nil

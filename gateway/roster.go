@@ -18,6 +18,10 @@ var errNoDevice = errors.New("no such device")
 // roster is the gateway's view of its devices in memory: the radio's record, the owner's name, and the
 // descriptors that readings refer to.
 type roster struct {
+	// storing is held while a device is stored or removed, so that neither overtakes the other: a late record must
+	// not bring a removed device back.
+	storing sync.Mutex
+
 	mu      sync.RWMutex // guards devices and the members' fields
 	devices map[string]*member
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/peerbee/peerbee/gateway/localapi"
 	"github.com/peerbee/peerbee/gateway/reading"
 	"github.com/peerbee/peerbee/gateway/store"
+	"github.com/peerbee/peerbee/zigbee"
 )
 
 // device finds a device by name or address, or says how to find one.
@@ -115,7 +116,11 @@ func (g *Gateway) removeDevice(ctx context.Context, r *localapi.Request) (any, e
 	name, record, left := g.roster.snapshot(m)
 	force := r.URL.Query().Get("force") == "true"
 	if !left {
-		if err := g.net.Remove(ctx, record.IEEE, force); err != nil {
+		err := g.net.Remove(ctx, record.IEEE, force)
+		switch {
+		case err == nil:
+			g.awaitLeft(ctx, m)
+		case !errors.Is(err, zigbee.ErrUnknownDevice): // the radio may have forgotten it already
 			return nil, localapi.Errorf(http.StatusConflict, "%s did not leave: %v", name, err).
 				WithHint("wake the device and try again, or: peerbee devices remove --force %s", name)
 		}
@@ -126,12 +131,40 @@ func (g *Gateway) removeDevice(ctx context.Context, r *localapi.Request) (any, e
 	if err := g.access.DropDevice(ctx, m.key); err != nil {
 		return nil, err
 	}
-	if err := g.store.RemoveDevice(ctx, m.key); err != nil {
+	if err := g.dropDevice(ctx, m.key); err != nil {
 		return nil, err
 	}
-	g.roster.remove(m.key)
 	g.audit(ctx, r.Caller, "device.remove", m.key, "ok", name)
 	return nil, nil
+}
+
+// awaitLeft waits until the pipeline has seen the device leave: what the radio told before must not bring it back,
+// nor into the ledger.
+func (g *Gateway) awaitLeft(ctx context.Context, m *member) {
+	ctx, cancel := context.WithTimeout(ctx, durableTimeout)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, _, left := g.roster.snapshot(m); left {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (g *Gateway) dropDevice(ctx context.Context, key string) error {
+	g.roster.storing.Lock()
+	defer g.roster.storing.Unlock()
+	if err := g.store.RemoveDevice(ctx, key); err != nil {
+		return err
+	}
+	g.roster.remove(key)
+	return nil
 }
 
 func (g *Gateway) release(ctx context.Context, id blockchain.DeviceID) error {
