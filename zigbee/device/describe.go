@@ -39,7 +39,13 @@ func (in *Interpreter) Describe(property string) (Description, bool) {
 	if raw, ok := describeRaw(property); ok {
 		return raw, true
 	}
+	if d, ok := in.describeKnown(property, property); ok {
+		return d, true
+	}
 	for key, name := range in.names.cache {
+		if name == property && key.cluster == profileCluster {
+			return in.describeKnown(property, key.property)
+		}
 		if name == property {
 			return in.describe(property, key.endpoint, key.cluster, key.property)
 		}
@@ -95,6 +101,8 @@ func (in *Interpreter) describeBy(r *rule, endpoint uint8, property string) (Des
 		code := in.memory[memoryKey{endpoint, meterUnitKey}]
 		given, unit, _, ok := meterProperty(r, code)
 		return Description{Type: "number", Unit: unit}, ok && given == property
+	case kindNamed:
+		return Description{Type: "string"}, r.property == property
 	case kindBool, kindBit:
 		return Description{Type: "boolean"}, r.property == property
 	}

@@ -1,16 +1,22 @@
 package device
 
-import "github.com/peerbee/peerbee/zigbee/zcl"
+import (
+	"math"
+
+	"github.com/peerbee/peerbee/zigbee/zcl"
+)
 
 // Interpreter turns the attributes of one device into measures. It remembers what the device says of its own
 // numbers: divisors, scales, units and zone types. It is not safe for concurrent use.
 //
-// The rules are those of the Zigbee Cluster Library; nothing is guessed. An attribute without a rule becomes a
+// The rules are those of the device's profile, if it has one, then those of the Zigbee Cluster Library; nothing
+// is guessed. An attribute without a rule becomes a
 // raw measure, one the device marks as invalid a measure with a nil value, and one whose divisor or unit the
 // device has not told yet no measure at all.
 type Interpreter struct {
 	memory map[memoryKey]int64
 	names  naming
+	known  *known // the device's profile, nil for none
 }
 
 // New gives the interpreter of a device of which nothing is known.
@@ -64,6 +70,9 @@ func (in *Interpreter) ApplyZoneStatus(endpoint uint8, status uint16) []Measure 
 
 // apply adds what one attribute of a report means.
 func (in *Interpreter) apply(dst []Measure, endpoint uint8, cluster uint16, a *zcl.Attribute, all []zcl.Attribute) []Measure {
+	if dst, said := in.applyKnown(dst, endpoint, cluster, 0, a); said {
+		return dst
+	}
 	r := ruleIndex[attributeKey{cluster, a.ID}]
 	if r == nil && a.ID >= zcl.AttrClusterRevision && !a.Opaque {
 		return dst // cluster revision and reporting status, the global attributes of every cluster
@@ -113,8 +122,19 @@ func (in *Interpreter) value(endpoint uint8, r *rule, a *zcl.Attribute) (value a
 		return nil, true
 	}
 	switch r.kind {
+	case kindNamed:
+		if n < 0 || int(n) >= len(coverings) {
+			return nil, true
+		}
+		return coverings[int(n)], true
 	case kindLux:
 		return lux(n), true
+	case kindInside:
+		// Between -200 and 200 (ZCL section 3.4.2.2.1.1) devices disagree on what they count.
+		if math.Abs(n) <= 200 {
+			return nil, true
+		}
+		return convert(n, 1, r.div, a.Type), true
 	case kindScaled:
 		scale, told := in.memory[memoryKey{endpoint, attributeKey{r.cluster, r.by}}]
 		return unscale(n, scale, r.div), told

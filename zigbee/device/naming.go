@@ -20,6 +20,8 @@ type naming struct {
 	// cache saves building the same name for every report. Properties come from the rules, so its size is bounded
 	// by the rules times 256 endpoints.
 	cache map[nameKey]string
+	// reserved are the properties of the device's profile: where a cluster gives one too, it adds its number.
+	reserved map[string]bool
 }
 
 type holding struct {
@@ -57,13 +59,14 @@ func (in *Interpreter) SetEndpoints(endpoints []Endpoint) {
 func (n *naming) claim(in *Interpreter) {
 	n.reset()
 	for _, e := range n.endpoints {
+		in.known.claim(n, e)
 		for i := range rules {
 			r := &rules[i]
 			if r.property == "" || !slices.Contains(e.InClusters, r.cluster) {
 				continue
 			}
 			for _, property := range in.properties(e.ID, r) {
-				n.take(e.ID, r.cluster, property)
+				n.take(e.ID, r.cluster, n.free(r.cluster, property))
 			}
 		}
 	}
@@ -94,12 +97,21 @@ func (n *naming) take(endpoint uint8, cluster uint16, property string) {
 	}
 }
 
+// free gives the name a cluster can use for a property: not one of the profile's.
+func (n *naming) free(cluster uint16, property string) string {
+	if cluster != profileCluster && n.reserved[property] {
+		return fmt.Sprintf("%s_%04x", property, cluster)
+	}
+	return property
+}
+
 // name gives a property's name on an endpoint.
 func (n *naming) name(endpoint uint8, cluster uint16, property string) string {
 	key := nameKey{endpoint, cluster, property}
 	if name, ok := n.cache[key]; ok {
 		return name
 	}
+	property = n.free(cluster, property)
 	n.take(endpoint, cluster, property)
 	name := property
 	if n.holder[holding{endpoint, property}] != cluster {

@@ -56,6 +56,7 @@ type entity struct {
 	State    json.RawMessage `json:"state"`
 	Endpoint int             `json:"endpoint"`
 	UID      string          `json:"uid"`
+	Unit     string          `json:"unit"`
 }
 
 type recordedDevice struct {
@@ -172,8 +173,16 @@ func feed(t *testing.T, in *Interpreter, endpoint uint8, cluster uint16, values 
 	for name, value := range values {
 		info, known := zcl.LookupAttribute(cluster, hex16(t, name))
 		f, isNumber := value.(float64)
-		if !known || !isNumber {
+		if b, isBool := value.(bool); isBool && b {
+			f = 1
+		} else if !isNumber && !isBool {
 			continue
+		}
+		if !known {
+			info = zcl.AttributeInfo{ID: hex16(t, name), Type: zcl.TypeSingle}
+			if f == math.Trunc(f) && math.Abs(f) < math.MaxInt32 {
+				info.Type = zcl.TypeInt32
+			}
 		}
 		a := zcl.Attribute{ID: info.ID, Type: info.Type, Value: f}
 		if info.Type != zcl.TypeSingle {
@@ -235,6 +244,9 @@ func agrees(base string, got any, state string) bool {
 			b = !b
 		}
 		return strconv.FormatBool(b) == state
+	}
+	if s, ok := got.(string); ok {
+		return strconv.Quote(s) == state
 	}
 	want, err := strconv.ParseFloat(state, 64)
 	f, ok := got.(float64)

@@ -13,6 +13,8 @@ const (
 	kindRatio                // number: as kindLinear, and * device's multiplier / device's divisor
 	kindUnit                 // number: as kindRatio, property and unit by the meter's unit of measure
 	kindScaled               // number: value * 10^-(device's scale), Pa to hPa by div (ZCL section 4.5.2.2.2)
+	kindInside               // number: hundredths of a degree where it is out of the standard's range of degrees
+	kindNamed                // text: coverings by number
 	kindZone                 // booleans of an IAS zone status
 	kindFactor               // memory: multiplier or divisor, 1 when the device has none (ZCL section 4.9.2)
 	kindMemory               // memory: no default
@@ -66,6 +68,9 @@ var rules = []rule{
 	{cluster: zcl.ClusterPower, attr: 0x0033, kind: kindConstant}, // battery quantity
 	{cluster: zcl.ClusterPower, attr: 0x0034, kind: kindConstant}, // battery rated voltage
 	{cluster: zcl.ClusterOnOff, attr: 0x0000, property: "on", kind: kindBool, report: report{zcl.TypeBool, 0, hourly, nil}},
+	{cluster: zcl.ClusterDeviceTemp, attr: 0x0000, property: "device_temperature", unit: "Cel", kind: kindInside, div: 100},
+	{cluster: zcl.ClusterBinaryInput, attr: 0x0055, property: "binary_input", kind: kindBool, report: report{zcl.TypeBool, 0, hourly, nil}},
+	{cluster: zcl.ClusterCovering, attr: 0x0000, property: "window_covering_type", kind: kindNamed},
 	{cluster: zcl.ClusterIASZone, attr: zcl.AttrZoneStatus, property: "alarm", kind: kindZone},
 	{cluster: zcl.ClusterIASZone, attr: zcl.AttrZoneType, kind: kindMemory},
 	{cluster: zcl.ClusterIASZone, attr: zcl.AttrZoneState, kind: kindConstant},
@@ -129,6 +134,12 @@ var rules = []rule{
 	{cluster: zcl.ClusterBasic, attr: 0x0006, kind: kindConstant},
 	{cluster: zcl.ClusterBasic, attr: 0x0007, kind: kindConstant},
 	{cluster: zcl.ClusterBasic, attr: 0x4000, kind: kindConstant},
+}
+
+// coverings are the types of window coverings (ZCL table 7-46).
+var coverings = []string{
+	"Rollershade", "Rollershade - 2 Motor", "Rollershade - Exterior", "Rollershade - Exterior - 2 Motor", "Drapery", "Awning",
+	"Shutter", "Tilt Blind - Tilt Only", "Tilt Blind - Lift and Tilt", "Projector Screen",
 }
 
 // meterUnitKey is a meter's unit of measure.

@@ -23,6 +23,9 @@ func (in *Interpreter) zoneOf(endpoint uint8) zone {
 // zoneMeasures adds the alarm, tamper and battery_low of a zone status. Which of the two alarm bits a sensor
 // uses differs within one zone type, so either is the alarm.
 func (in *Interpreter) zoneMeasures(dst []Measure, endpoint uint8, status uint16) []Measure {
+	if dst, said := in.knownZone(dst, endpoint, status); said {
+		return dst
+	}
 	z := in.zoneOf(endpoint)
 	alarm := status&(zcl.ZoneAlarm1|zcl.ZoneAlarm2) != 0
 	name := func(property string) string { return in.names.name(endpoint, zcl.ClusterIASZone, property) }

@@ -10,8 +10,10 @@ const (
 	ClusterIdentify     uint16 = 0x0003
 	ClusterOnOff        uint16 = 0x0006
 	ClusterTime         uint16 = 0x000a
+	ClusterBinaryInput  uint16 = 0x000f
 	ClusterOTA          uint16 = 0x0019
 	ClusterPollControl  uint16 = 0x0020
+	ClusterCovering     uint16 = 0x0102
 	ClusterIlluminance  uint16 = 0x0400
 	ClusterTemperature  uint16 = 0x0402
 	ClusterPressure     uint16 = 0x0403
@@ -65,8 +67,10 @@ var clusterNames = map[uint16]string{
 	ClusterOnOff:        "on/off",
 	0x0008:              "level control",
 	ClusterTime:         "time",
+	ClusterBinaryInput:  "binary input",
 	ClusterOTA:          "ota upgrade",
 	ClusterPollControl:  "poll control",
+	ClusterCovering:     "window covering",
 	ClusterIlluminance:  "illuminance",
 	ClusterTemperature:  "temperature",
 	ClusterPressure:     "pressure",
@@ -106,6 +110,8 @@ var attributes = []AttributeInfo{
 	{ClusterPower, 0x0031, "battery size", TypeEnum8},
 	{ClusterPower, 0x0033, "battery quantity", TypeUint8},
 	{ClusterDeviceTemp, 0x0000, "current temperature", TypeInt16},
+	{ClusterCovering, 0x0000, "window covering type", TypeEnum8},
+	{ClusterBinaryInput, 0x0055, "present value", TypeBool},
 	{ClusterOnOff, 0x0000, "on/off", TypeBool},
 	{ClusterPollControl, 0x0000, "check-in interval", TypeUint32},
 	{ClusterIlluminance, AttrMeasuredValue, "measured value", TypeUint16},

@@ -136,6 +136,7 @@ const (
 	clusterBasic    = 0x0000
 	clusterPower    = 0x0001
 	clusterPressure = 0x0403
+	clusterHumidity = 0x0405
 	clusterIASZone  = 0x0500
 	clusterMetering = 0x0702
 	clusterElectric = 0x0b04
@@ -227,6 +228,8 @@ func checkUnit(r *profile.Rule, p *profile.Property) error {
 		case factor == 0.1:
 			p.Unit = "V"
 		}
+	case r.Cluster == clusterHumidity && r.ID == 0 && p.Unit == "%":
+		p.HasRange, p.Min, p.Max, r.Bounded = true, 0, 100, true
 	case r.Cluster == clusterPressure && r.ID == 0: // hPa
 		want, known := map[string]float64{"hPa": 1, "kPa": 0.1, "bar": 0.001, "[psi]": 0.0145037738}[p.Unit]
 		if !known || factor < want*0.999 || factor > want*1.001 {
