@@ -227,3 +227,27 @@ func (g *Gateway) backupNetwork(ctx context.Context, r *localapi.Request) (strin
 	g.audit(ctx, r.Caller, "network.backup", fmt.Sprintf("%016x", uint64(d.ExtendedPAN)), "ok", "")
 	return "application/json", body, nil
 }
+
+// keepMemory copies the stick's memory to a file before a step that could destroy the network in it, or take it over
+// wrongly: without the copy the step must not be taken.
+func (g *Gateway) keepMemory(ctx context.Context, step string) error {
+	if g.net.State().Phase == zigbee.PhaseRunning {
+		return nil // its network is neither destroyed nor taken over by these steps
+	}
+	limited, cancel := context.WithTimeout(ctx, backupTimeout)
+	defer cancel()
+	memory, err := g.net.Snapshot(limited)
+	if err != nil {
+		return g.explainRadio(err)
+	}
+	if memory == nil {
+		return nil
+	}
+	path, err := g.keeper.folder.Save("before-"+step, g.now(), memory)
+	if err != nil {
+		return localapi.Errorf(http.StatusInsufficientStorage, "the stick is left as it is: %v", err).
+			WithHint("make room in %s, then try again", g.config.Gateway.StateDir)
+	}
+	g.log.Info("the stick's memory is kept", "before", step, "file", path)
+	return nil
+}

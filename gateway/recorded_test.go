@@ -213,10 +213,9 @@ func (w *wire) gave(commands ...uint16) (found []string) {
 }
 
 // Commands that change a stick's memory (MT API 3.12): OSAL_NV_ITEM_INIT, _WRITE, _DELETE, _WRITE_EXT, NV_CREATE,
-// NV_DELETE, NV_WRITE; and SYS_PING, which every bring-up
-// begins with.
+// NV_DELETE, NV_WRITE, NV_UPDATE, NV_COMPACT; and SYS_PING, which every bring-up begins with.
 var (
-	memoryWrites = []uint16{0x2107, 0x2109, 0x2112, 0x211D, 0x2130, 0x2131, 0x2133}
+	memoryWrites = []uint16{0x2107, 0x2109, 0x2112, 0x211D, 0x2130, 0x2131, 0x2134, 0x2135, 0x2136}
 	commandPing  = uint16(0x2101)
 )
 

@@ -95,6 +95,9 @@ func (g *Gateway) formNetwork(ctx context.Context, r *localapi.Request) (any, er
 	if body.Channel != 0 && (body.Channel < 11 || body.Channel > 26) {
 		return nil, localapi.Errorf(http.StatusBadRequest, "channel %d does not exist", body.Channel).WithHint("Zigbee channels are 11 to 26")
 	}
+	if err := g.keepMemory(ctx, "form"); err != nil {
+		return nil, err
+	}
 	n, err := g.net.Form(ctx, zigbee.FormParams{Channel: body.Channel})
 	if err != nil {
 		return nil, g.explainRadio(err)
@@ -103,6 +106,9 @@ func (g *Gateway) formNetwork(ctx context.Context, r *localapi.Request) (any, er
 }
 
 func (g *Gateway) adoptNetwork(ctx context.Context, r *localapi.Request) (any, error) {
+	if err := g.keepMemory(ctx, "adopt"); err != nil {
+		return nil, err
+	}
 	n, err := g.net.Adopt(ctx)
 	if err != nil {
 		return nil, g.explainRadio(err)
