@@ -3,13 +3,12 @@ package zigbee
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	zb "github.com/shimmeringbee/zigbee"
 
 	"github.com/peerbee/peerbee/zigbee/device"
+	"github.com/peerbee/peerbee/zigbee/device/profile"
 	"github.com/peerbee/peerbee/zigbee/zcl"
 )
 
@@ -211,8 +210,12 @@ func (e *entry) setBasic(a zcl.Attribute) bool {
 			e.PowerSource = powerSource(v)
 		}
 	}
-	return e.Manufacturer != before.Manufacturer || e.Model != before.Model ||
+	changed := e.Manufacturer != before.Manufacturer || e.Model != before.Model ||
 		e.Firmware != before.Firmware || e.PowerSource != before.PowerSource
+	if changed {
+		e.recognise()
+	}
+	return changed
 }
 
 // setText keeps a device's text free of what a terminal would act on: devices fill with NULs, and worse may come.
@@ -221,12 +224,7 @@ func setText(to *string, value any) {
 	if !ok {
 		return
 	}
-	text = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError || r >= 0x80 && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, text))
+	text = profile.Clean(text)
 	if text != "" {
 		*to = text
 	}

@@ -364,6 +364,7 @@ func (s *session) record(do func(*Device) bool) {
 		if changed {
 			e.progress(InterviewPartial)
 			e.meaning.SetEndpoints(deviceEndpoints(e.Endpoints))
+			e.recognise()
 		}
 		return changed
 	})

@@ -27,7 +27,7 @@ func TestInterview(t *testing.T) {
 		got.LastSeen = time.Time{}
 		want := Device{
 			IEEE: d.ieee, Network: d.address, Type: zb.EndDevice, ManufacturerCode: 0x1234,
-			Manufacturer: "Acme", Model: "T-1", PowerSource: "battery", Interview: InterviewDone, LinkQuality: 99,
+			Manufacturer: "Acme", Model: "T-1", PowerSource: "battery", Interview: InterviewDone, LinkQuality: 99, Support: SupportGeneric,
 			Endpoints: []Endpoint{
 				{ID: 1, Profile: 0x0104, DeviceType: 0x0302, InClusters: d.endpoints[0].InClusters},
 				{ID: 2, Profile: 0x0104, DeviceType: 0x0402, InClusters: d.endpoints[1].InClusters, OutClusters: d.endpoints[1].OutClusters},

@@ -30,20 +30,22 @@ func (e *entry) interpret(m incoming, f zcl.Frame) (measures []device.Measure, c
 	if f.Type == zcl.ClusterSpecific {
 		if cluster == zcl.ClusterIASZone && f.FromServer {
 			measures, changed = e.zone(endpoint, f)
+		} else {
+			measures = e.meaning.ApplyCommand(endpoint, cluster, f)
 		}
 	} else {
 		switch f.Command {
 		case zcl.CommandReportAttributes:
 			attrs := zcl.DecodeReport(f.Payload)
 			if f.Manufacturer != 0 {
-				return e.note(e.meaning.ApplyRaw(endpoint, cluster, attrs)), false
+				return e.note(e.meaning.ApplyManufacturer(endpoint, cluster, f.Manufacturer, attrs)), false
 			}
 			measures = e.meaning.Apply(endpoint, cluster, attrs)
 			changed = e.learn(cluster, attrs)
 		case zcl.CommandReadAttributesResponse:
 			records := zcl.DecodeReadResponse(f.Payload)
 			if f.Manufacturer != 0 {
-				return e.note(e.meaning.ApplyRaw(endpoint, cluster, succeeded(records))), false
+				return e.note(e.meaning.ApplyManufacturer(endpoint, cluster, f.Manufacturer, succeeded(records))), false
 			}
 			measures = e.meaning.ApplyRead(endpoint, cluster, records)
 			changed = e.learnFacts()

@@ -9,6 +9,7 @@ import (
 	zb "github.com/shimmeringbee/zigbee"
 
 	"github.com/peerbee/peerbee/zigbee/device"
+	"github.com/peerbee/peerbee/zigbee/device/profile"
 )
 
 const (
@@ -41,6 +42,7 @@ type entry struct {
 	Device
 	interview *interview
 	meaning   *device.Interpreter
+	profile   profile.ID      // the one meaning has, if any
 	names     map[string]bool // properties reported until now, at most maxNames
 	joinedAt  time.Time
 	recent    [recentFrames]frameMark
@@ -79,17 +81,14 @@ func newEntry(d Device) *entry {
 	e := &entry{Device: cloneDevice(d), interview: resumeInterview(d), meaning: device.New(), names: make(map[string]bool)}
 	e.meaning.Recall(d.Facts)
 	e.meaning.SetEndpoints(deviceEndpoints(d.Endpoints))
+	e.recognise()
 	return e
 }
 
 func deviceEndpoints(endpoints []Endpoint) []device.Endpoint {
 	list := make([]device.Endpoint, 0, len(endpoints))
 	for _, ep := range endpoints {
-		in := make([]uint16, 0, len(ep.InClusters))
-		for _, c := range ep.InClusters {
-			in = append(in, uint16(c))
-		}
-		list = append(list, device.Endpoint{ID: uint8(ep.ID), InClusters: in})
+		list = append(list, device.Endpoint{ID: uint8(ep.ID), InClusters: clusterNumbers(ep.InClusters)})
 	}
 	return list
 }

@@ -45,6 +45,8 @@ type Device struct {
 	// Facts are what the device said of its own numbers: divisors, units, zone types. Kept and given back in
 	// Options.Devices they spare reading them again.
 	Facts []device.Fact
+	// Support is how much is known of the model. It is found out anew at every start.
+	Support Support
 }
 
 // NetworkParams identifies a Zigbee network. The key never leaves the stick through this type.
