@@ -177,12 +177,11 @@ func (a *app) backupNetwork(ctx context.Context, c *client.Client, f backupFlags
 	if err := writeNew(f.file, body); err != nil {
 		return err
 	}
-	switch {
-	case recipients == nil:
+	if recipients == nil {
 		fmt.Fprintf(a.err, "wrote %s: the network's keys are in it in the clear\n", f.file)
-	default:
-		fmt.Fprintf(a.err, "wrote %s, encrypted; age -d %s shows it\n", f.file, f.file)
+		return nil
 	}
+	fmt.Fprintf(a.err, "wrote %s, encrypted; age -d %s shows it\n", f.file, f.file)
 	return nil
 }
 

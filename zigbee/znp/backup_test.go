@@ -302,6 +302,30 @@ func TestPublishedBackupThroughAStick(t *testing.T) {
 	}
 }
 
+// TestBackupOfAlignedItems has a memory with aligned structures but without tables, as early 3.x.0 firmware keeps it.
+func TestBackupOfAlignedItems(t *testing.T) {
+	memory := loadNV(t, "CC2652R-ZStack4.formed")
+	take := func(table uint16) (rows [][]byte) {
+		for i := range uint16(memory.Rows(table)) {
+			rows = append(rows, memory.Get(nv.Table(table, i)))
+			defer memory.Remove(nv.Table(table, i))
+		}
+		return rows
+	}
+	memory.Set(nv.Legacy(nv.AddrMgr), bytes.Join(take(nv.TableAddrMgr), nil))
+	for table, start := range map[uint16]uint16{
+		nv.TableTCLK: nv.TCLKTableStart, nv.TableAPSKeyData: nv.APSKeyDataStart, nv.TableSecMaterial: nv.SecMaterialStart,
+	} {
+		for i, row := range take(table) {
+			memory.Set(nv.Legacy(start+uint16(i)), row)
+		}
+	}
+	simulate(t, sim.Options{NV: memory}, nil, func(t *testing.T, s *simulated) {
+		s.until(t, "decision", func() bool { return s.State().Phase == znp.PhaseNeedsDecision })
+		diffDocuments(t, cc2652(t), s.backup(t))
+	})
+}
+
 // TestBackupKeepsKeysWithoutAddress has a device whose address the stick has lost.
 func TestBackupKeepsKeysWithoutAddress(t *testing.T) {
 	memory := loadNV(t, "CC2652R-ZStack4.formed")
