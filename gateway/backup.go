@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,7 @@ type keeper struct {
 	saved    prometheus.Counter
 	failures prometheus.Counter
 	latest   prometheus.Gauge
+	problem  atomic.Pointer[string] // why there is no new backup; nil: there is
 
 	// What follows belongs to Serve.
 	last    *backup.Document // in the newest file
@@ -169,12 +171,15 @@ func (k *keeper) backUp(ctx context.Context, now time.Time) {
 		return
 	case err != nil:
 		k.failures.Inc()
+		problem := err.Error()
+		k.problem.Store(&problem)
 		k.failed = min(max(2*k.failed, backupRetry), backupPause)
 		k.due = now.Add(k.failed)
 		k.log.Error("backup of the network failed", "err", err, "again_in", k.failed)
 		return
 	}
 	k.latest.SetToCurrentTime()
+	k.problem.Store(nil)
 	k.due = now.Add(backupRefresh)
 	if !k.since.IsZero() {
 		k.due = now.Add(backupPause) // whatever a join still had to bring

@@ -70,11 +70,11 @@ func (n *fakeNetwork) read(context.Context) (backup.Document, error) {
 }
 
 // watch runs a keeper over a network in fake time. files counts its files at any moment.
-func watch(t *testing.T, dir string, n *fakeNetwork, test func(files func() int, log *bytes.Buffer)) {
+func watch(t *testing.T, dir string, n *fakeNetwork, test func(k *keeper, files func() int, log *bytes.Buffer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		g := &keeper{
+		k := &keeper{
 			net: n, read: n.read, folder: backups.New(dir), log: slog.New(slog.NewTextHandler(&log, nil)),
 			saved:    prometheus.NewCounter(prometheus.CounterOpts{Name: "a"}),
 			failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "b"}),
@@ -82,8 +82,8 @@ func watch(t *testing.T, dir string, n *fakeNetwork, test func(files func() int,
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- g.Serve(ctx) }()
-		test(func() int {
+		go func() { done <- k.Serve(ctx) }()
+		test(k, func() int {
 			synctest.Wait()
 			list, err := filepath.Glob(filepath.Join(dir, "network-*.json"))
 			if err != nil {
@@ -104,7 +104,7 @@ func watch(t *testing.T, dir string, n *fakeNetwork, test func(files func() int,
 func TestKeeperWritesOnChange(t *testing.T) {
 	n := &fakeNetwork{phase: zigbee.PhaseNeedsDecision, members: []zb.IEEEAddress{7}}
 	dir := filepath.Join(t.TempDir(), "network-backups")
-	watch(t, dir, n, func(files func() int, _ *bytes.Buffer) {
+	watch(t, dir, n, func(_ *keeper, files func() int, _ *bytes.Buffer) {
 		expect := func(what string, wait time.Duration, want int) {
 			t.Helper()
 			time.Sleep(wait)
@@ -138,7 +138,7 @@ func TestKeeperWritesOnChange(t *testing.T) {
 
 func TestKeeperFollowsTheCounter(t *testing.T) {
 	n := &fakeNetwork{phase: zigbee.PhaseRunning}
-	watch(t, t.TempDir(), n, func(files func() int, _ *bytes.Buffer) {
+	watch(t, t.TempDir(), n, func(_ *keeper, files func() int, _ *bytes.Buffer) {
 		time.Sleep(backupPause + time.Minute)
 		for range 3 {
 			n.set(func() { n.counter += backupCounter - 1 })
@@ -162,7 +162,7 @@ func TestKeeperTakesUpWhereItWas(t *testing.T) {
 	dir := t.TempDir()
 	n := &fakeNetwork{phase: zigbee.PhaseRunning}
 	for range 3 {
-		watch(t, dir, n, func(files func() int, _ *bytes.Buffer) {
+		watch(t, dir, n, func(_ *keeper, files func() int, _ *bytes.Buffer) {
 			time.Sleep(time.Minute)
 			if got := files(); got != 1 {
 				t.Errorf("%d files after a start", got)
@@ -176,7 +176,7 @@ func TestKeeperTakesUpWhereItWas(t *testing.T) {
 	if err := os.WriteFile(list[0], []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	watch(t, dir, n, func(files func() int, log *bytes.Buffer) {
+	watch(t, dir, n, func(_ *keeper, files func() int, log *bytes.Buffer) {
 		time.Sleep(time.Minute)
 		if got := files(); got != 2 || !strings.Contains(log.String(), "ends in the middle") {
 			t.Errorf("%d files after the newest was damaged\n%s", got, log)
@@ -186,10 +186,13 @@ func TestKeeperTakesUpWhereItWas(t *testing.T) {
 
 func TestKeeperTriesAgain(t *testing.T) {
 	n := &fakeNetwork{phase: zigbee.PhaseRunning, err: errors.New("no answer in time")}
-	watch(t, t.TempDir(), n, func(files func() int, log *bytes.Buffer) {
+	watch(t, t.TempDir(), n, func(k *keeper, files func() int, log *bytes.Buffer) {
 		time.Sleep(time.Hour)
 		if got := files(); got != 0 || !strings.Contains(log.String(), "level=ERROR") {
 			t.Errorf("%d files, log %s", got, log)
+		}
+		if p := k.problem.Load(); p == nil || *p != "no answer in time" {
+			t.Errorf("problem %v", p)
 		}
 		n.set(func() {
 			if n.reads < 5 || n.reads > 12 {
@@ -198,8 +201,8 @@ func TestKeeperTriesAgain(t *testing.T) {
 			n.err = nil
 		})
 		time.Sleep(backupPause)
-		if got := files(); got != 1 {
-			t.Errorf("%d files", got)
+		if got := files(); got != 1 || k.problem.Load() != nil {
+			t.Errorf("%d files, problem %v", got, k.problem.Load())
 		}
 	})
 }

@@ -73,6 +73,9 @@ func (g *Gateway) notices() []api.Notice {
 	if st := g.store.Stats(); st.Problem != nil {
 		add("disk", "error", "readings are not reaching the disk: "+st.Problem.Error(), "peerbee doctor")
 	}
+	if problem := g.keeper.problem.Load(); problem != nil {
+		add("backup", "warning", "the Zigbee network is not backed up: "+*problem, "peerbee doctor")
+	}
 	if l := g.ledger.Stats(); l.Err != nil {
 		add("ledger", "error", l.Err.Error(), "sudo systemctl restart peerbee")
 	} else if l.OwnerKeyHere {
