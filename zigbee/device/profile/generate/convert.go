@@ -12,7 +12,9 @@ import (
 
 // converter turns facts into profiles. What it leaves out it counts by reason.
 type converter struct {
-	names map[string]*cluster
+	// shared are names that several models have.
+	shared []string
+	names  map[string]*cluster
 	// batteries are curves by model, battery the one of the definition in hand.
 	batteries map[string][]profile.Point
 	battery   []profile.Point
@@ -55,12 +57,17 @@ func (c *converter) definition(f *facts) profile.Definition {
 	}
 	for name, i := range at {
 		x, property := exposedAs[name], &p.Properties[i]
-		if len(property.Rules) == 0 && property.Access&profile.Published != 0 && x.Category != "config" {
+		if !tells(property) && property.Access&profile.Published != 0 && x.Category != "config" {
 			whole = false
 		}
 	}
 	p.Complete = whole
 	return profile.Definition{Profile: p, Conditions: f.conditions()}
+}
+
+// tells reports whether a property has a rule that says anything.
+func tells(p *profile.Property) bool {
+	return slices.ContainsFunc(p.Rules, func(r profile.Rule) bool { return r.Kind != profile.Map || len(r.Entries) > 0 })
 }
 
 // Reasons to leave a rule out.
@@ -89,6 +96,11 @@ func (c *converter) add(p *profile.Property, f *ruleFacts) error {
 		return err
 	}
 	if err := c.kind(&r, p, f); err != nil {
+		if (errors.Is(err, errRounded) || errors.Is(err, errGuarded)) && r.Source == profile.Attribute {
+			// A map of nothing: the standard's meaning of the attribute would be wrong.
+			r = profile.Rule{Endpoint: r.Endpoint, Cluster: r.Cluster, ID: r.ID, Manufacturer: r.Manufacturer, Kind: profile.Map}
+			p.Rules = append(p.Rules, r)
+		}
 		return err
 	}
 	if err := checkUnit(&r, p); err != nil {
@@ -254,11 +266,21 @@ func (c *converter) choose(rules []ruleFacts) []*ruleFacts {
 		}
 	}
 	ambiguous := c.ambiguous(rules)
+	spread := map[string]int{}
+	for i := range rules {
+		if rules[i].Source == "dp" || rules[i].Source == "tlv" {
+			spread[rules[i].Property]++
+		}
+	}
 	var list []*ruleFacts
 	for i := range rules {
 		r := &rules[i]
 		if r.Source == "attr" && ambiguous[numberedName{r.Cluster, r.attribute()}] {
 			c.left["another name of the attribute's number"]++
+			continue
+		}
+		if (r.Source == "dp" || r.Source == "tlv") && spread[r.Property] > maxNumbers {
+			c.left["any number gives the property"]++
 			continue
 		}
 		if r.Source == "cmd" {
@@ -321,6 +343,10 @@ func bare(attribute string) bool {
 	_, err := strconv.ParseUint(attribute, 10, 64)
 	return err == nil
 }
+
+// maxNumbers is more datapoints or tags than any property has. Facts with more were observed through a converter
+// that does not look at the number.
+const maxNumbers = 16
 
 // decides reports whether a rule has more than one outcome.
 func decides(r *ruleFacts) bool {

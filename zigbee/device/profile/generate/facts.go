@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -104,7 +105,10 @@ func (f *facts) conditions() []profile.Condition {
 		if clean == "" || len(clean) < len(model)/2 && len(clean) < 4 {
 			continue
 		}
-		list = append(list, profile.Condition{Plain: true, HasModel: true, Model: clean})
+		same := func(c profile.Condition) bool { return c.Plain && c.Model == clean }
+		if !slices.ContainsFunc(list, same) {
+			list = append(list, profile.Condition{Plain: true, HasModel: true, Model: clean})
+		}
 	}
 	return list
 }

@@ -52,6 +52,7 @@ func run(from, to string, report io.Writer) error {
 	if unknown := sortedKeys(c.units); len(unknown) > 0 {
 		return fmt.Errorf("no UCUM code for the units %q: add them to units.go", unknown)
 	}
+	c.dropShared(definitions)
 	table, err := profile.Build(definitions)
 	if err != nil {
 		return err
@@ -61,6 +62,32 @@ func run(from, to string, report io.Writer) error {
 	}
 	c.print(report, definitions, len(table))
 	return nil
+}
+
+// dropShared takes away the names that two models have once they are clean: which of them it is cannot be told.
+func (c *converter) dropShared(definitions []profile.Definition) {
+	owners := map[string]map[int]bool{}
+	for i := range definitions {
+		for _, condition := range definitions[i].Conditions {
+			if !condition.Plain {
+				continue
+			}
+			if owners[condition.Model] == nil {
+				owners[condition.Model] = map[int]bool{}
+			}
+			owners[condition.Model][i] = true
+		}
+	}
+	for i := range definitions {
+		d := &definitions[i]
+		d.Conditions = slices.DeleteFunc(d.Conditions, func(condition profile.Condition) bool {
+			shared := condition.Plain && len(owners[condition.Model]) > 1
+			if shared {
+				c.shared = append(c.shared, condition.Model)
+			}
+			return shared
+		})
+	}
 }
 
 func readFacts(name string) ([]facts, error) {
@@ -95,6 +122,7 @@ func (c *converter) print(w io.Writer, definitions []profile.Definition, size in
 	}
 	say := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 	say("%d profiles, %d of them complete, %d properties, %d rules, %d bytes", len(definitions), complete, properties, rules, size)
+	say("names of several models, left out: %q", c.shared)
 	say("rules left out:")
 	for _, why := range sortedKeys(c.left) {
 		say("%7d %s", c.left[why], why)
