@@ -52,7 +52,7 @@ func (r ref) value(x input) any {
 		if x.number != math.Trunc(x.number) || math.Abs(x.number) > math.MaxUint32 {
 			return nil
 		}
-		if uint32(int64(x.number))&r.rule.Mask != 0 { //nolint:gosec // two's complement is meant
+		if uint32(int64(x.number))&r.rule.Mask != 0 {
 			return r.rule.On
 		}
 		return r.rule.Off

@@ -53,7 +53,7 @@ func (d datapoint) value() any {
 	case d.kind == tuyaBool && len(d.data) == 1:
 		return d.data[0] != 0
 	case d.kind == tuyaValue && len(d.data) == 4:
-		return int64(int32(binary.BigEndian.Uint32(d.data))) //nolint:gosec // two's complement is meant
+		return int64(int32(binary.BigEndian.Uint32(d.data)))
 	case d.kind == tuyaEnum && len(d.data) == 1:
 		return int64(d.data[0])
 	case d.kind == tuyaBitmap && (len(d.data) == 1 || len(d.data) == 2 || len(d.data) == 4):

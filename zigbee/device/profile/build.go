@@ -40,13 +40,13 @@ func Build(definitions []Definition) ([]byte, error) {
 			places[string(body)] = at
 			bodies = append(bodies, packed...)
 		}
-		heads = binary.LittleEndian.AppendUint32(heads, uint32(len(names))) //nolint:gosec // a few hundred kB
+		heads = binary.LittleEndian.AppendUint32(heads, uint32(len(names)))
 		names = appendHead(names, &definitions[i].Profile, at)
 	}
 	keys, conditions := buildIndex(definitions)
 	table := []byte(magic)
 	for _, part := range [][]byte{keys, conditions, heads, names, dictionary} {
-		table = binary.LittleEndian.AppendUint32(table, uint32(len(part))) //nolint:gosec // a few hundred kB
+		table = binary.LittleEndian.AppendUint32(table, uint32(len(part)))
 	}
 	return slices.Concat(table, keys, conditions, heads, names, dictionary, bodies), nil
 }
@@ -63,7 +63,7 @@ func appendHead(b []byte, p *Profile, at place) []byte {
 	for _, l := range p.Labels {
 		b = appendText(appendText(b, l.Vendor), l.Model)
 	}
-	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(at.start)), uint64(at.length)) //nolint:gosec // not negative
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(at.start)), uint64(at.length))
 }
 
 func deflate(body, dictionary []byte) ([]byte, error) {
@@ -132,10 +132,10 @@ func buildIndex(definitions []Definition) (keys, conditions []byte) {
 	slices.Sort(sorted)
 	for _, key := range sorted {
 		keys = binary.LittleEndian.AppendUint32(keys, key)
-		keys = binary.LittleEndian.AppendUint32(keys, uint32(len(conditions))) //nolint:gosec // a few hundred kB
+		keys = binary.LittleEndian.AppendUint32(keys, uint32(len(conditions)))
 		conditions = binary.AppendUvarint(conditions, uint64(len(byKey[key])))
 		for _, l := range byKey[key] {
-			conditions = binary.AppendUvarint(appendCondition(conditions, l.condition), uint64(l.id)) //nolint:gosec // not negative
+			conditions = binary.AppendUvarint(appendCondition(conditions, l.condition), uint64(l.id))
 		}
 	}
 	return keys, conditions

@@ -101,7 +101,7 @@ func (r *reader) body(rule *Rule) {
 		if mask > math.MaxUint32 {
 			r.fail()
 		}
-		rule.Mask, rule.On, rule.Off = uint32(mask), r.value(), r.value() //nolint:gosec // the range is looked at
+		rule.Mask, rule.On, rule.Off = uint32(mask), r.value(), r.value()
 	case Const:
 		rule.On = r.value()
 	case Map:
@@ -171,13 +171,13 @@ func (r *reader) count() int {
 		r.fail()
 		return 0
 	}
-	return int(n) //nolint:gosec // the range is looked at
+	return int(n)
 }
 
 // room is the length of the list to come, without taking it.
 func (r *reader) room() int {
 	n, _ := binary.Uvarint(r.b)
-	return int(min(n, maxCount, uint64(len(r.b)))) //nolint:gosec // at most maxCount
+	return int(min(n, maxCount, uint64(len(r.b))))
 }
 
 func (r *reader) text() string {

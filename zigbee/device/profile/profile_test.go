@@ -13,7 +13,7 @@ func every(t testing.TB) []*Profile {
 	t.Helper()
 	list := make([]*Profile, 0, Count())
 	for id := range Count() {
-		p, ok := Load(ID(id)) //nolint:gosec // a few thousand
+		p, ok := Load(ID(id))
 		if !ok {
 			t.Fatalf("profile %d does not decode", id)
 		}
@@ -38,7 +38,8 @@ func full() Profile {
 			{Name: "action", Type: Text, Values: []string{"on", "off"}, Rules: []Rule{
 				{Source: Command, Cluster: 6, ID: 2, FromClient: true, Kind: Const, On: "on"},
 				{Source: Command, Cluster: 8, ID: 1, Param: Param{1, 2}, Kind: Map, HasDefault: true, Default: "off", Entries: []Entry{{-1, "on"}, {KeyTrue, 2.5}}},
-				{Cluster: 0x0400, Kind: Lux}, {Kind: Raw},
+				{Cluster: 0x0400, Kind: Lux},
+				{Kind: Raw},
 			}},
 			{Name: "bare", Type: Text},
 		},
@@ -212,7 +213,7 @@ func TestHeap(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	kept := make([]*Profile, 0, 50)
 	for id := 0; len(kept) < 50; id += Count() / 50 {
-		p, ok := Load(ID(id)) //nolint:gosec // a few thousand
+		p, ok := Load(ID(id))
 		if !ok {
 			t.Fatal(id)
 		}
@@ -220,7 +221,7 @@ func TestHeap(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 3<<20 { //nolint:gosec // no such heap
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 3<<20 {
 		t.Errorf("50 profiles take %d bytes", grown)
 	}
 	runtime.KeepAlive(kept)
@@ -280,7 +281,7 @@ func FuzzTable(f *testing.F) {
 		}
 		table.find(&Fingerprint{Model: "M"})
 		for id := range min(len(table.heads)/4, 4) {
-			table.load(ID(id)) //nolint:gosec // at most 4
+			table.load(ID(id))
 		}
 	})
 }

@@ -165,7 +165,7 @@ func (t table) candidates(key uint32, do func(*Condition, ID)) {
 	r := &reader{b: t.conditions[offset:]}
 	for range r.count() {
 		c := r.condition()
-		id := ID(r.uvarint()) //nolint:gosec // load looks at the range
+		id := ID(r.uvarint())
 		if r.bad {
 			return
 		}

@@ -234,10 +234,10 @@ func checkUnit(r *profile.Rule, p *profile.Property) error {
 	factor := r.Mul / r.Div
 	switch {
 	case r.Cluster == clusterPower && (r.ID == 0x0020 || r.ID == 0x0000) && p.Unit != "%": // units of 0.1 V
-		switch {
-		case factor == 100:
+		switch factor {
+		case 100:
 			p.Unit = "mV"
-		case factor == 0.1:
+		case 0.1:
 			p.Unit = "V"
 		}
 	case r.Cluster == clusterHumidity && r.ID == 0 && p.Unit == "%":
@@ -284,11 +284,12 @@ func (c *converter) choose(rules []ruleFacts) []*ruleFacts {
 			continue
 		}
 		if r.Source == "cmd" {
+			has := r.Param != "" && decides(r)
 			switch n := deciding[of(r)]; {
 			case n > 1:
 				c.left["several parameters of a command decide"]++
 				continue
-			case n == 1 && !(r.Param != "" && decides(r)), n == 0 && r.Param != "":
+			case n == 1 && !has, n == 0 && r.Param != "":
 				c.left["another parameter of the command decides"]++
 				continue
 			}

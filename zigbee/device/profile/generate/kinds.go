@@ -106,7 +106,7 @@ func linear(r *profile.Rule, p *profile.Property, f *ruleFacts) error {
 			return errRounded
 		}
 	}
-	if f.Guard != 0 && !(f.Round != 0 && r.Whole) {
+	if f.Guard != 0 && (f.Round == 0 || !r.Whole) {
 		if !p.HasRange || f.B != 0 && math.Abs(f.A) != 1 {
 			return errGuarded
 		}
@@ -237,9 +237,9 @@ func masked(r *profile.Rule, p *profile.Property, f *ruleFacts) error {
 			return errSampled
 		}
 		if b {
-			high |= uint32(x) //nolint:gosec // the samples are small
+			high |= uint32(x)
 		} else {
-			low |= uint32(x) //nolint:gosec // the samples are small
+			low |= uint32(x)
 		}
 	}
 	mask := high &^ low
@@ -247,7 +247,7 @@ func masked(r *profile.Rule, p *profile.Property, f *ruleFacts) error {
 		mask = batteryAlarms
 	}
 	for _, x := range samples {
-		if b, _ := outcome(x); b != (uint32(x)&mask != 0) { //nolint:gosec // the samples are small
+		if b, _ := outcome(x); b != (uint32(x)&mask != 0) {
 			return errSampled
 		}
 	}

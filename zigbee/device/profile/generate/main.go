@@ -91,7 +91,7 @@ func (c *converter) dropShared(definitions []profile.Definition) {
 }
 
 func readFacts(name string) ([]facts, error) {
-	f, err := os.Open(name)
+	f, err := os.Open(name) //nolint:gosec // the maintainer names the file
 	if err != nil {
 		return nil, fmt.Errorf("%w; name the facts with -facts", err)
 	}

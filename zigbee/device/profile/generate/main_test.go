@@ -65,19 +65,23 @@ func TestRules(t *testing.T) {
 		want    []profile.Rule
 	}{
 		"factor": {
-			temperature, []ruleFacts{{Source: "attr", Property: "temperature", Kind: "lin", Cluster: "msTemperatureMeasurement", Attribute: "measuredValue", A: 0.01}},
+			temperature,
+			[]ruleFacts{{Source: "attr", Property: "temperature", Kind: "lin", Cluster: "msTemperatureMeasurement", Attribute: "measuredValue", A: 0.01}},
 			[]profile.Rule{{Cluster: 0x0402, Kind: profile.Linear, Mul: 1, Div: 100}},
 		},
 		"switch": {
-			state, []ruleFacts{{Source: "attr", Property: "state_left", Kind: "map", Cluster: "genOnOff", Attribute: "onOff", Map: map[string]any{"1": "ON"}, Default: "OFF", Endpoint: 2}},
+			state,
+			[]ruleFacts{{Source: "attr", Property: "state_left", Kind: "map", Cluster: "genOnOff", Attribute: "onOff", Map: map[string]any{"1": "ON"}, Default: "OFF", Endpoint: 2}},
 			[]profile.Rule{{Endpoint: 2, Cluster: 6, Kind: profile.Map, Entries: []profile.Entry{{Key: 1, Value: true}}, HasDefault: true, Default: false}},
 		},
 		"percentage": {
-			percent, []ruleFacts{{Source: "dp", Property: "battery", Kind: "lin", Datapoint: 4, A: 1}},
+			percent,
+			[]ruleFacts{{Source: "dp", Property: "battery", Kind: "lin", Datapoint: 4, A: 1}},
 			[]profile.Rule{{Source: profile.Datapoint, ID: 4, Kind: profile.Linear, Mul: 1, Div: 1, Bounded: true}},
 		},
 		"a curve's samples": {
-			percent, []ruleFacts{{Source: "tlv", Property: "battery", Kind: "map", Cluster: "genBasic", Attribute: 65281.0, Tag: 1, Map: map[string]any{
+			percent,
+			[]ruleFacts{{Source: "tlv", Property: "battery", Kind: "map", Cluster: "genBasic", Attribute: 65281.0, Tag: 1, Map: map[string]any{
 				"0": 0.0, "1": 0.0, "2": 0.0, "3": 0.0, "100": 0.0, "200": 0.0, "1000": 0.0, "2000": 0.0, "2500": 0.0, "2700": 0.0, "2800": 0.0, "2900": 33.0, "3000": 100.0, "3100": 100.0,
 			}}},
 			[]profile.Rule{{
