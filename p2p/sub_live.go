@@ -62,6 +62,10 @@ func (s *subscriber) advance(ctx context.Context, maxLag uint64) (idle bool, err
 	switch {
 	case maxLag > 0 && (evicted || behind > maxLag) && (!s.waiting || s.credit.ready()):
 		s.waiting = false
+		// What the last jump left goes first: a publisher that is always faster would make one jump follow the other.
+		if err := s.drainQueue(ctx); err != nil || s.waiting {
+			return true, err
+		}
 		return false, s.jump(ctx)
 	case evicted:
 		return true, nil
