@@ -341,8 +341,9 @@ func (w *witness) redeem(ctx context.Context, ticket string) error {
 func (w *witness) follow() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	sub, err := p2p.Subscribe(ctx, p2p.SubscribeOptions{Host: w.host, Gateway: w.info.ID, Connect: func(ctx context.Context) (peer.ID, error) {
-		return w.info.ID, w.host.ConnectPeer(ctx, w.info.ID, w.info.Addrs, nil)
+	gateway := w.info // later tickets replace w.info, with the same content
+	sub, err := p2p.Subscribe(ctx, p2p.SubscribeOptions{Host: w.host, Gateway: gateway.ID, Connect: func(ctx context.Context) (peer.ID, error) {
+		return gateway.ID, w.host.ConnectPeer(ctx, gateway.ID, gateway.Addrs, nil)
 	}})
 	if err != nil {
 		w.t.Fatal(err)

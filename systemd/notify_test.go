@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,24 +45,26 @@ func TestMessagesReachTheSocket(t *testing.T) {
 
 func TestWatchdogStopsWhenNotAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pings, healthy := 0, true
+		var pings atomic.Int64
+		var healthy atomic.Bool
+		healthy.Store(true)
 		n := &Notifier{
 			log: slog.New(slog.DiscardHandler), interval: 10 * time.Second,
-			send: func(string) (bool, error) { pings++; return true, nil },
+			send: func(string) (bool, error) { pings.Add(1); return true, nil },
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- n.Serve(ctx, func(context.Context) bool { return healthy }) }()
+		go func() { done <- n.Serve(ctx, func(context.Context) bool { return healthy.Load() }) }()
 		time.Sleep(21 * time.Second)
 		synctest.Wait()
-		if pings != 4 {
-			t.Errorf("%d pings in 21 s with a 10 s watchdog, want 4", pings)
+		if pings.Load() != 4 {
+			t.Errorf("%d pings in 21 s with a 10 s watchdog, want 4", pings.Load())
 		}
-		healthy = false
+		healthy.Store(false)
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		if pings != 4 {
-			t.Errorf("a daemon that is not alive still pinged: %d", pings)
+		if pings.Load() != 4 {
+			t.Errorf("a daemon that is not alive still pinged: %d", pings.Load())
 		}
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
