@@ -121,7 +121,10 @@ life() {
 
 scripts
 reproducible
-bytes "arm64 program" dist/peerbee-arm64 26000000
+# The table of devices may have 2 MB of its own beside the 26 MB of everything else.
+table=zigbee/device/profile/table.bin
+bytes "device table" $table 2000000
+bytes "arm64 program" dist/peerbee-arm64 $((26000000 + $(stat -c %s $table)))
 for deb in dist/*.deb; do bytes "$deb" "$deb" 10000000; done
 contents
 policy
