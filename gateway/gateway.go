@@ -34,17 +34,18 @@ type Gateway struct {
 	metrics  *metrics
 	notifier *systemd.Notifier
 
-	clock     *clock
-	store     *store.Store
-	access    *access.Access
-	ledger    *blockchain.Ledger
-	net       *zigbee.Network
-	roster    *roster
-	hub       *hub
-	registrar *registrar
-	keeper    *keeper
-	published *peers // nil when the peer-to-peer layer is off
-	api       *localapi.Server
+	clock      *clock
+	store      *store.Store
+	access     *access.Access
+	ledger     *blockchain.Ledger
+	net        *zigbee.Network
+	roster     *roster
+	hub        *hub
+	registrar  *registrar
+	keeper     *keeper
+	published  *peers // nil when the peer-to-peer layer is off
+	api        *localapi.Server
+	processors *processors // nil unless AdaptProcessors was called
 
 	kept map[string]struct{} // descriptors known to be stored; owned by the pipeline
 }
@@ -243,6 +244,9 @@ func (g *Gateway) services(fatal context.CancelCauseFunc) map[string]func(contex
 	}
 	if g.config.Metrics.Listen != "" {
 		s["metrics"] = deadly(g.serveMetrics, fatal)
+	}
+	if p := g.processors; p != nil {
+		s["processors"] = p.Serve
 	}
 	for name, serve := range g.published.services() {
 		s[name] = serve

@@ -31,6 +31,7 @@ func (a *app) daemonCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			g.AdaptProcessors()
 			return stopped(cmd.Context(), g.Serve(cmd.Context()))
 		},
 	}
