@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 func TestDemoFailsAloud(t *testing.T) {
 	exe, err := exec.LookPath("false")
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("this machine has no program named false to stand in for a broken one: %v", err)
 	}
 	var out bytes.Buffer
 	verdict, err := Run(t.Context(), Options{Exe: exe, For: time.Second, Out: &out})
