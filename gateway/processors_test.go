@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,23 +13,34 @@ import (
 
 func TestProcessorsFollowTheLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards what follows
 		var used time.Duration
-		share, since := 0.1, time.Now()
-		load := func(s float64) { // the processor time grows with s from now on
-			used += time.Duration(share * float64(time.Since(since)))
-			share, since = s, time.Now()
-		}
 		var all []bool
-		p := &processors{
-			used: func() (time.Duration, error) { return used + time.Duration(share*float64(time.Since(since))), nil },
-			set:  func(a bool) { all = append(all, a) },
+		share, since := 0.1, time.Now()
+		usage := func() (time.Duration, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return used + time.Duration(share*float64(time.Since(since))), nil
 		}
+		load := func(s float64) { // the processor time grows with s from now on
+			now, _ := usage()
+			mu.Lock()
+			defer mu.Unlock()
+			used, share, since = now, s, time.Now()
+		}
+		p := &processors{used: usage, set: func(a bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, a)
+		}}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- p.Serve(ctx) }()
 		expect := func(what string, want ...bool) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if diff := cmp.Diff(want, all); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", what, diff)
 			}
