@@ -80,7 +80,9 @@ func (r *reader) rule() Rule {
 		rule.Manufacturer = r.uint16()
 	}
 	if flags&flagParam != 0 {
-		rule.Param = Param{r.byte(), r.byte()}
+		if rule.Param = (Param{r.byte(), r.byte()}); rule.Param.Size == 0 {
+			r.fail() // the encoder leaves out what is not there
+		}
 	}
 	if flags&flagDefault != 0 {
 		rule.HasDefault, rule.Default = true, r.value()

@@ -250,6 +250,7 @@ func BenchmarkLookup(b *testing.B) {
 func FuzzProperties(f *testing.F) {
 	p := full()
 	f.Add(bytes.Join(chunks(&p), nil))
+	f.Add([]byte("\vtem\x03-ra\x01ere\x00\x01|\x03Cul\x01\x00\vt.3\x03t1\x02\x04\x00")) // a parameter without a size
 	f.Fuzz(func(t *testing.T, b []byte) {
 		list, err := decodeProperties(b)
 		if err != nil {
