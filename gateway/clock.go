@@ -6,8 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/peerbee/peerbee/gateway/doctor"
 	"github.com/peerbee/peerbee/gateway/reading"
 )
 
@@ -32,7 +31,7 @@ type clock struct {
 }
 
 func newClock() *clock {
-	return &clock{synchronised: kernelSynchronised, wall: time.Now, baseAt: time.Now()}
+	return &clock{synchronised: doctor.ClockSynchronised, wall: time.Now, baseAt: time.Now()}
 }
 
 // resume sets the floor kept from the last run: base held when the process started.
@@ -87,11 +86,4 @@ func (c *clock) keepNow(ctx context.Context, log *slog.Logger, store func(contex
 	if err := store(ctx, now); err != nil {
 		log.Warn("last known time not stored", "err", err)
 	}
-}
-
-// kernelSynchronised asks the kernel's clock discipline (adjtimex(2), STA_UNSYNC).
-func kernelSynchronised() bool {
-	var t unix.Timex
-	state, err := unix.Adjtimex(&t)
-	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
 }

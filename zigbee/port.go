@@ -38,6 +38,9 @@ func Discover() ([]Stick, error) {
 	return sticks, nil
 }
 
+// PortHolders names other processes that have the port at path open, at most four, as far as this user may look.
+func PortHolders(path string) []string { return port.Holders(path) }
+
 // CheckPort reports what is wrong with the text of a port setting, nil when it could be opened: a path such as
 // /dev/serial/by-id/usb-..., optionally with ?rtscts=1, or tcp://host:port.
 func CheckPort(spec string) error {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -25,13 +24,17 @@ func System(e *Env) {
 		return sticks, nil
 	}
 	e.CanOpen = func(path string) error { return unix.Access(path, unix.R_OK|unix.W_OK) }
-	e.Holders = holders
+	e.Holders = zigbee.PortHolders
 	e.DiskFree = diskFree
-	e.ClockKnown = func() bool {
-		var t unix.Timex
-		state, err := unix.Adjtimex(&t)
-		return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
-	}
+	e.ClockKnown = ClockSynchronised
+}
+
+// ClockSynchronised asks the kernel's clock discipline (adjtimex(2), STA_UNSYNC) whether the system clock can be
+// trusted. The daemon stamps its readings by the same answer.
+func ClockSynchronised() bool {
+	var t unix.Timex
+	state, err := unix.Adjtimex(&t)
+	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
 }
 
 // diskFree looks at the nearest folder that exists: the state folder is made at the first start.
@@ -46,29 +49,4 @@ func diskFree(path string) (uint64, error) {
 		return 0, fmt.Errorf("statfs: %w", err)
 	}
 	return s.Bavail * uint64(s.Bsize), nil
-}
-
-// holders names the processes that have path open, as far as /proc shows them to this user.
-func holders(path string) []string {
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return nil
-	}
-	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, link := range links {
-		if target, err := os.Readlink(link); err != nil || target != real {
-			continue
-		}
-		proc := filepath.Dir(filepath.Dir(link))
-		comm, err := os.ReadFile(filepath.Join(proc, "comm"))
-		if err != nil {
-			continue
-		}
-		names = append(names, fmt.Sprintf("%s (%s)", strings.TrimSpace(string(comm)), filepath.Base(proc)))
-	}
-	return names
 }

@@ -11,6 +11,9 @@ import (
 // maxHolders bounds the names in one message.
 const maxHolders = 4
 
+// Holders names other processes that have the device open, at most four, as far as this user may look.
+func Holders(device string) []string { return holders("/", device) }
+
 // holders names the processes that have the device open, as far as this user may look. Root is "/" outside tests.
 func holders(root, device string) []string {
 	target, err := filepath.EvalSymlinks(device)

@@ -169,7 +169,7 @@ func explainOpen(path string, err error) error {
 		e.Next = "sudo adduser $USER dialout, then log in again"
 	case errors.Is(err, syscall.EBUSY), isLine && line.Code() == serial.PortBusy:
 		e.Kind = ErrBusy
-		e.Problem, e.Next = busyWords(path, holders("/", path))
+		e.Problem, e.Next = busyWords(path, Holders(path))
 	case isLine, errors.Is(err, syscall.ENOTTY), errors.Is(err, syscall.EISDIR):
 		e.Kind = ErrNotSerial
 		e.Problem = fmt.Sprintf("%s is not a usable serial port (%v)", path, err)
